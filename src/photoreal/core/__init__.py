@@ -1,0 +1,71 @@
+"""The nouns of the house, frozen values of tensors, and the conventions they obey: OpenCV axes, `target_from_source` names,
+pixels whose first centre is (0.5, 0.5), wxyz quaternions, sRGB bytes for images."""
+
+from photoreal.core.cameras import Cameras, pixel_rays, project, unproject
+from photoreal.core.capture import Capture
+from photoreal.core.colour import bytes_from_unit, linear_from_srgb, srgb_from_linear, unit_from_bytes
+from photoreal.core.dependencies import require
+from photoreal.core.errors import (
+    AlignmentError,
+    CaptureError,
+    FormatError,
+    MissingDependencyError,
+    MissingWeightsError,
+    PhotorealError,
+    SceneError,
+)
+from photoreal.core.gaussians import Gaussians, join
+from photoreal.core.maps import Depths, Features
+from photoreal.core.meshes import TexturedMesh
+from photoreal.core.photos import Photos
+from photoreal.core.points import Points, Tracks
+from photoreal.core.transforms import (
+    fit_similarity,
+    invert_rigid,
+    look_at,
+    matrix_from_quaternion,
+    quaternion_from_matrix,
+    rigid,
+    rotation_from_vector,
+    skew,
+    transform_points,
+)
+from photoreal.core.value import Value
+
+__all__ = [
+    "AlignmentError",
+    "Cameras",
+    "Capture",
+    "CaptureError",
+    "Depths",
+    "Features",
+    "FormatError",
+    "Gaussians",
+    "MissingDependencyError",
+    "MissingWeightsError",
+    "PhotorealError",
+    "Photos",
+    "Points",
+    "SceneError",
+    "TexturedMesh",
+    "Tracks",
+    "Value",
+    "bytes_from_unit",
+    "fit_similarity",
+    "invert_rigid",
+    "join",
+    "linear_from_srgb",
+    "look_at",
+    "matrix_from_quaternion",
+    "pixel_rays",
+    "project",
+    "quaternion_from_matrix",
+    "require",
+    "rigid",
+    "rotation_from_vector",
+    "skew",
+    "srgb_from_linear",
+    "transform_points",
+    "unit_from_bytes",
+    "unproject",
+]

@@ -1,0 +1,49 @@
+"""Photographs as tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+from photoreal.core.value import Value
+
+
+@dataclass(frozen=True)
+class Photos(Value):
+    """Photographs on one common canvas.
+
+    Photos of several sizes share the canvas of the largest: each lies in its top left corner and the rest is masked.
+    """
+
+    images: UInt8[Tensor, "V 3 H W"]
+    """sRGB, as stored in a file."""
+    masks: Bool[Tensor, "V H W"]
+    """True where the pixel shows the scene; False for padding, cut-out background, people, undefined borders."""
+    names: tuple[str, ...]
+    """File names without folder, unique; names of written images derive from them."""
+    focal_hints: Float[Tensor, " V"]
+    """Focal length in pixels from EXIF; 0 where unknown."""
+    lens_ids: Int64[Tensor, " V"]
+    """Photos with the same number were taken by one lens at one zoom and share intrinsics."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != len(self.names) or len(self.names) != len(self.images):
+            raise ValueError(f"{len(self.images)} images need as many distinct names, not {len(set(self.names))}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the canvas in pixels."""
+        return self.images.shape[-2], self.images.shape[-1]
+
+    def take(self, indices: Sequence[int]) -> "Photos":
+        """The photos at `indices`, in that order."""
+        names = tuple(self.names[i] for i in indices)
+        index = torch.as_tensor(list(indices), dtype=torch.long, device=self.images.device)
+        return Photos(
+            self.images[index], self.masks[index], names, self.focal_hints[index], self.lens_ids[index]
+        )
