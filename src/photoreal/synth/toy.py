@@ -178,9 +178,9 @@ def _photograph(solids: _Solids, lattice: Tensor, cameras: Cameras) -> Tensor:
 
 
 def _texture(lattice: Tensor, position: Float[Tensor, "H W 3"]) -> Float[Tensor, "H W 3"]:
-    """Solid noise of four octaves, cells of 50 to 4 cm, with its contrast raised."""
+    """Solid noise of four octaves, cells of 30 to 2 cm, with its contrast raised."""
     total = torch.zeros_like(position)
-    for octave, (frequency, weight) in enumerate([(2.0, 0.25), (6.3, 0.3), (12.7, 0.3), (25.1, 0.25)]):
+    for octave, (frequency, weight) in enumerate([(3.1, 0.3), (10.3, 0.3), (20.9, 0.3), (43.7, 0.25)]):
         total = total + weight * (_noise(lattice, position * frequency + 7.3 * octave) - 0.5)
     return torch.sigmoid(9.0 * total)
 
