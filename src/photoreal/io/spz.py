@@ -1,7 +1,7 @@
 """SPZ, the compressed splat format of Niantic Labs, in its version 3: about a tenth of the PLY file, for the web.
 
-The format's axes are right, up, backward; ours are right, down, forward. So y and z change sign on the way out and in, and
-with them every harmonic that is odd in y z. Programs that turn PLY files upright turn SPZ files alike: both look the same.
+The format's axes are right, up, backward; ours are right, down, forward. So y and z change sign on the way out and in,
+and with them every harmonic that is odd in y z. Programs that turn PLY files upright turn SPZ files alike.
 
 What remains of a Gaussian, at worst:
 - position: within 2^-(bits + 1) world units, where bits is 12 to 20, as many as the furthest Gaussian allows (1.2e-4 to
