@@ -1,5 +1,5 @@
-"""The nouns of the house, frozen values of tensors, and the conventions they obey: OpenCV axes, `target_from_source` names,
-pixels whose first centre is (0.5, 0.5), wxyz quaternions, sRGB bytes for images."""
+"""The nouns of the house, frozen values of tensors, and the conventions they obey: OpenCV axes, `target_from_source`
+names, pixels whose first centre is (0.5, 0.5), wxyz quaternions, sRGB bytes for images."""
 
 from photoreal.core.cameras import Cameras, pixel_rays, project, unproject
 from photoreal.core.capture import Capture

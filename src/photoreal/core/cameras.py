@@ -1,4 +1,4 @@
-"""Pinhole cameras in OpenCV axes (x right, y down, z forward); pixels (x, y), the first pixel's centre at (0.5, 0.5)."""
+"""Pinhole cameras in OpenCV axes (x right, y down, z forward); pixels (x, y), the first one's centre at (0.5, 0.5)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from photoreal.core.transforms import invert_rigid, transform_points
+from photoreal.core.transforms import invert_rigid
 from photoreal.core.value import Value
 
 
@@ -56,7 +56,8 @@ def project(cameras: Cameras, points: Float[Tensor, "N 3"]) -> tuple[Float[Tenso
 
     A depth <= 0 means behind the camera; its pixel is then meaningless.
     """
-    in_cam = torch.stack([transform_points(pose, points) for pose in cameras.cam_from_world])
+    rotations, translations = cameras.cam_from_world[:, :3, :3], cameras.cam_from_world[:, None, :3, 3]
+    in_cam = points @ rotations.transpose(1, 2) + translations
     depth = in_cam[..., 2]
     safe = torch.where(depth.abs() < 1e-12, torch.full_like(depth, 1e-12), depth)
     homogeneous = in_cam / safe[..., None] @ cameras.intrinsics.transpose(1, 2)

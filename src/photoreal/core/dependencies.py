@@ -10,11 +10,13 @@ def require(module: str, *, extra: str) -> ModuleType:
     """Import `module`, or say which extra of photoreal brings it.
 
     Raises:
-        MissingDependencyError: the package is not installed.
+        MissingDependencyError: the package is not installed, or it is and does not load.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        absent = isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
+        state = "is not installed" if absent else f"does not load: {error}"
         raise MissingDependencyError(
-            f"{module} is needed here and is not installed; run: pip install 'photoreal[{extra}]'"
+            f"{module} is needed here and {state}; run: pip install 'photoreal[{extra}]'"
         ) from error

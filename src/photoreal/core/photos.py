@@ -44,6 +44,4 @@ class Photos(Value):
         """The photos at `indices`, in that order."""
         names = tuple(self.names[i] for i in indices)
         index = torch.as_tensor(list(indices), dtype=torch.long, device=self.images.device)
-        return Photos(
-            self.images[index], self.masks[index], names, self.focal_hints[index], self.lens_ids[index]
-        )
+        return Photos(self.images[index], self.masks[index], names, self.focal_hints[index], self.lens_ids[index])

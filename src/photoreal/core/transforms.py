@@ -19,7 +19,8 @@ def matrix_from_quaternion(quaternion: Float[Tensor, "*batch 4"]) -> Float[Tenso
 def quaternion_from_matrix(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:
     """Unit wxyz quaternion with w >= 0 of a rotation matrix.
 
-    The largest of the four components is found first and divides the others (Shepperd 1978), so no angle is badly conditioned.
+    The largest of the four components is found first and divides the others (Shepperd 1978), so no angle is badly
+    conditioned.
     """
     m = rotation
     trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
@@ -86,9 +87,17 @@ def fit_similarity(source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -
 def look_at(
     centre: Float[Tensor, "*batch 3"], target: Float[Tensor, "*batch 3"], up: Float[Tensor, " 3"]
 ) -> Float[Tensor, "*batch 4 4"]:
-    """cam_from_world of a camera at `centre` that looks at `target`, with world direction `up` upwards in the image."""
+    """cam_from_world of a camera at `centre` that looks at `target`, with world direction `up` upwards in the image.
+
+    A camera that looks straight along `up` is turned about its axis in some way that is not specified.
+    """
     forward = torch.nn.functional.normalize(target - centre, dim=-1)
-    right = torch.nn.functional.normalize(torch.linalg.cross(forward, up.expand_as(forward)), dim=-1)
-    down = torch.linalg.cross(forward, right)
+    across = torch.linalg.cross(forward, torch.nn.functional.normalize(up, dim=-1).expand_as(forward))
+    farthest_axis = torch.nn.functional.one_hot(forward.abs().argmin(-1), 3).to(forward)
+    along_up = across.norm(dim=-1, keepdim=True) < 1e-5
+    right = torch.where(along_up, torch.linalg.cross(forward, farthest_axis), across)
+    down = torch.nn.functional.normalize(torch.linalg.cross(forward, right), dim=-1)
+    # Anew from the other two: beside `up`, rounding would leave the first one askew.
+    right = torch.linalg.cross(down, forward)
     world_from_cam = rigid(torch.stack([right, down, forward], dim=-1), centre)
     return invert_rigid(world_from_cam)
