@@ -31,6 +31,7 @@ SCENE_ENTRIES = (
     "masks",
     "sparse",
     "transforms.json",
+    "capture.json",
     "depths.safetensors",
     "points.ply",
     "gaussians.ply",
@@ -270,7 +271,7 @@ def _figures(value: object, where: str) -> dict[str, float]:
 
 def _curves(value: object, where: str) -> dict[str, list[list[float]]]:
     return {
-        name: [[_number(x, f"{where}.{name}") for x in _list(row, where)] for row in _list(rows, where)]
+        name: [[_number(x, f"{where}.{name}") for x in _list(row, f"{where}.{name}")] for row in _list(rows, where)]
         for name, rows in _dict(value, where).items()
     }
 
