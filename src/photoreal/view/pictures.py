@@ -1,0 +1,101 @@
+"""Pictures small enough to live inside a page, as data URIs."""
+
+import base64
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from photoreal.core import FormatError
+
+ERROR_CEILING = 0.2
+"""The mean absolute difference of sRGB values in [0, 1] that has the brightest colour of the error map."""
+
+_HEAT = ((14, 14, 26), (46, 26, 92), (124, 32, 112), (206, 62, 78), (246, 138, 56), (252, 232, 156))
+"""Colours at equal steps from no error to the ceiling, of rising lightness."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that a page can hold."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def embed(pixels: UInt8[Tensor, "C H W"], side: int, *, quality: int = 80) -> Picture:
+    """Pixels (sRGB, or sRGB and alpha) scaled down to at most `side` in either direction, as a WebP data URI."""
+    return _embedded(Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy()), side, quality)
+
+
+def embed_file(path: Path, side: int, *, quality: int = 72) -> Picture:
+    """An image file upright, in sRGB bytes, scaled down to at most `side`, as a WebP data URI.
+
+    Raises:
+        FormatError: the file is not a whole image of sensible size.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                image.draft("RGB", (2 * side, 2 * side))
+                upright = ImageOps.exif_transpose(image)
+                return _embedded(upright.convert("RGB"), side, quality)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise FormatError(f"{path} is not an image that can be shown: {error}") from error
+
+
+def read_pixels(path: Path) -> UInt8[Tensor, "3 H W"]:
+    """The sRGB pixels of an image file of ours.
+
+    Raises:
+        FormatError: the file is not a whole image.
+    """
+    try:
+        with Image.open(path) as image:
+            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+    except (OSError, ValueError, SyntaxError) as error:
+        raise FormatError(f"{path} is not an image that can be read: {error}") from error
+
+
+def error_map(
+    photo: UInt8[Tensor, "3 H W"], render: UInt8[Tensor, "3 H W"], mask: Bool[Tensor, "H W"]
+) -> UInt8[Tensor, "4 H W"]:
+    """The absolute difference of photo and render, channel mean, as heat colours; transparent off the mask."""
+    difference = (photo.float() - render.float()).abs().mean(0) / 255
+    opacity = mask.to(torch.uint8) * 255
+    return torch.cat([heat(difference / ERROR_CEILING), opacity[None]])
+
+
+def heat(level: Float[Tensor, "H W"]) -> UInt8[Tensor, "3 H W"]:
+    """Levels in [0, 1] as colours from near black over violet and red to pale yellow; what lies outside is clipped."""
+    stops = torch.tensor(_HEAT, dtype=torch.float32)
+    position = level.clamp(0, 1) * (len(stops) - 1)
+    below = position.floor().long().clamp(max=len(stops) - 2)
+    blend = (position - below)[..., None]
+    colour = stops[below] * (1 - blend) + stops[below + 1] * blend
+    return (colour + 0.5).to(torch.uint8).permute(2, 0, 1)
+
+
+def heat_colours() -> list[str]:
+    """The stops of `heat` as hexadecimal sRGB colours."""
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in _HEAT]
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """Bytes as a data URI."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _embedded(image: Image.Image, side: int, quality: int) -> Picture:
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=quality, method=4)
+    return Picture(data_uri(buffer.getvalue(), "image/webp"), image.width, image.height)
