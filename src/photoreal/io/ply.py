@@ -98,6 +98,7 @@ def write_gaussians_ply(path: Path, gaussians: Gaussians) -> None:
         FormatError: a Gaussian is not finite or has a zero quaternion.
         SceneError: the disk is full or the place cannot be written.
     """
+    gaussians = gaussians.map(lambda tensor: tensor.detach().cpu().float())
     check_gaussians(path, gaussians)
     columns = _gaussian_columns(gaussians)
     width = sum(values.shape[1] for _, values in columns)

@@ -10,7 +10,7 @@ What remains of a Gaussian, at worst:
 - rotation: within 0.28 degrees;
 - opacity: that of the logit's mean over all directions, within 1/510;
 - colour: degree 0 within 0.0131 of a coefficient (0.0037 of colour, which reaches from -0.44 to 1.44), higher degrees
-  within 1/256 of a coefficient, between -1 and 127/128.
+  within 1/256 of a coefficient, between -127/128 and 127/128.
 """
 
 import logging
@@ -59,8 +59,8 @@ def write_spz(path: Path, gaussians: Gaussians) -> None:
         FormatError: a Gaussian is not finite or has a zero quaternion.
         SceneError: the disk is full or the place cannot be written.
     """
-    check_gaussians(path, gaussians)
     parts = gaussians.map(lambda tensor: tensor.detach().cpu().float())
+    check_gaussians(path, parts)
     means, log_scales = _drawn_in(_array(parts.means), _array(parts.log_scales))
     bits = _fractional_bits(means)
     harmonics = _array(parts.colour_harmonics)
