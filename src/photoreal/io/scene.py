@@ -287,7 +287,7 @@ def _write_image(path: Path, image: UInt8[Tensor, "3 H W"]) -> None:
     if path.suffix == ".jpg":
         picture.save(path, quality=97, subsampling=0)
     else:
-        picture.save(path, compress_level=3)
+        picture.save(path, compress_level=1)
 
 
 def _save_mask(path: Path, mask: Bool[Tensor, "H W"]) -> None:
