@@ -283,6 +283,40 @@ def test_core_brings_in_no_heavy_package() -> None:
     assert done.stdout.strip() == "[]"
 
 
+HELP_OF_ALL = """
+import contextlib, io, json, sys
+from photoreal.cli.main import main
+
+def help_of(*words):
+    sys.argv = ["photoreal", *words, "--help"]
+    text, code = io.StringIO(), None
+    with contextlib.redirect_stdout(text):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    return code, text.getvalue()
+
+print(json.dumps({verb: help_of(*filter(None, [verb])) for verb in ["", *sys.argv[1:]]}))
+"""
+
+
+def test_every_verb_explains_itself() -> None:
+    if not (SOURCE / "cli" / "main.py").is_file():
+        pytest.skip("there is no command line yet")
+    files = sorted(path.stem.replace("_", "-") for path in (SOURCE / "cli").glob("[!_]*.py"))
+    command = [sys.executable, "-c", HELP_OF_ALL, *files]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    helps = json.loads(done.stdout.splitlines()[-1])
+    code, overview = helps.pop("")
+    verbs = [name for name in helps if re.search(rf"[{{,|\s•]{name}[}},|\s]", overview)]
+    assert code in (0, None)
+    assert "reconstruct" in verbs
+    wrong = [verb for verb in verbs if helps[verb][0] not in (0, None) or len(helps[verb][1].split()) < 20]
+    assert not wrong, f"no help from: {', '.join(wrong)}"
+
+
 def tracked_texts() -> Iterator[tuple[str, str]]:
     git = shutil.which("git")
     done = subprocess.run([git, "ls-files", "-z"], capture_output=True, cwd=ROOT, check=False) if git else None
