@@ -133,6 +133,16 @@ def test_a_folder_whose_exchange_fails_comes_back(tmp_path: Path, monkeypatch: p
     assert names(tmp_path) == {"images"}
 
 
+def test_a_folder_takes_the_place_of_a_file_or_a_broken_link(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "link"):
+        with atomic_folder(tmp_path / name) as partial:
+            (partial / "new").touch()
+        assert names(tmp_path / name) == {"new"}
+    assert names(tmp_path) == {"file", "link"}
+
+
 def test_two_nested_writes_of_one_path_do_not_meet(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     with atomic_path(path) as outer:

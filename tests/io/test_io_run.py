@@ -196,6 +196,17 @@ def test_a_folder_of_a_strange_record_is_never_deleted(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"run.json", "images"}
 
 
+@pytest.mark.parametrize("source", [".", "images"])
+def test_a_scene_never_overwrites_what_it_is_made_from(tmp_path: Path, source: str) -> None:
+    write_run(tmp_path, record)
+    (tmp_path / "images").mkdir()
+    for policy in policies:
+        with pytest.raises(SceneError, match="is where the photos come from"):  # noqa: SIM117
+            with claim(tmp_path, str(tmp_path / source), policy=policy):
+                pass
+    assert (tmp_path / "images").is_dir()
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "scene").touch()
     with pytest.raises(SceneError, match="is a file; choose a folder"), claim(tmp_path / "scene", "/photos"):

@@ -70,7 +70,7 @@ def writing(path: Path) -> Generator[None, None, None]:
             ) from error
         if error.errno in _FORBIDDEN:
             raise SceneError(
-                f"cannot write {error.filename or path} ({error.strerror}); choose a folder that you may write to"
+                f"cannot write {path} ({error.strerror}: {error.filename}); choose a folder that you may write to"
             ) from error
         raise
 
@@ -197,7 +197,7 @@ def _holder(path: Path) -> str:
 
 
 def _exchange(partial: Path, path: Path) -> None:
-    if not path.exists():
+    if not os.path.lexists(path):
         os.rename(partial, path)
         return
     old = _sibling(path, "old")

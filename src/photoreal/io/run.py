@@ -46,6 +46,7 @@ SCENE_ENTRIES = (
 """Everything that a scene folder is known to contain; `claim` deletes nothing else."""
 
 ClaimPolicy = Literal["new", "resume", "overwrite"]
+"""What `claim` may do with a folder that holds a scene: refuse it, go on with it, or replace it."""
 RecordT = TypeVar("RecordT", "StageRecord", "RunRecord")
 
 
@@ -139,8 +140,11 @@ def claim(folder: Path, source: str, *, policy: ClaimPolicy = "new") -> Generato
     before any other file, for a folder with other files and no run.json is a stranger's.
 
     Raises:
-        SceneError: the folder holds another scene or a stranger's files, cannot be written, or another run is using it.
+        SceneError: the folder holds another scene, strange files or the source itself, cannot be written, or is
+            in use by another run.
     """
+    if Path(source).resolve().is_relative_to(folder.resolve()):
+        raise SceneError(f"{folder} is where the photos come from ({source}); choose another folder for the scene")
     with writing(folder):
         if folder.exists() and not folder.is_dir():
             raise SceneError(f"{folder} is a file; choose a folder")

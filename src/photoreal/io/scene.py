@@ -27,6 +27,7 @@ from photoreal.io.ply import read_gaussians_ply, read_points, write_gaussians_pl
 from photoreal.io.spz import write_spz
 
 ImageFormat = Literal["jpeg", "png"]
+"""How a scene's images are stored: small and nearly the same, or exactly."""
 CAPTURE_NAME = "capture.json"
 _FORMAT = 1
 _THREADS = 2
