@@ -61,7 +61,8 @@ def read_exif(image: Image.Image) -> Exif:
     except _BROKEN_EXIF:
         return Exif()
     tags = {**dict(block), **dict(details)}
-    orientation = int(_number(tags, Base.Orientation))
+    # Pillow turns TIFF files by itself, its stated size included.
+    orientation = 1 if image.format == "TIFF" else int(_number(tags, Base.Orientation))
     unit = _MILLIMETRES.get(int(_number(tags, Base.FocalPlaneResolutionUnit)) or 2, 25.4)
     words = (str(tags.get(tag, "")).strip("\0 ") for tag in (Base.Make, Base.Model, Base.LensModel))
     return Exif(
