@@ -310,7 +310,7 @@ def test_every_verb_explains_itself() -> None:
     assert done.returncode == 0, done.stderr
     helps = json.loads(done.stdout.splitlines()[-1])
     code, overview = helps.pop("")
-    verbs = [name for name in helps if re.search(rf"[{{,|\s•]{name}[}},|\s]", overview)]
+    verbs = [name for name in helps if re.search(rf"[{{,]\s*{name}\s*[,}}]|• {name}\s", overview)]
     assert code in (0, None)
     assert "reconstruct" in verbs
     wrong = [verb for verb in verbs if helps[verb][0] not in (0, None) or len(helps[verb][1].split()) < 20]
