@@ -17,7 +17,7 @@ Content = Markup | str | None
 """What an element may hold; None holds nothing."""
 
 
-Attribute = str | float | bool | None
+Attribute = str | int | float | bool | None
 """The value of an attribute; True makes a bare one, False and None leave it out."""
 
 
@@ -56,5 +56,5 @@ def _attribute(name: str, value: Attribute) -> str:
     return f" {name}" if value is True else f' {name}="{escape(_shown(value))}"'
 
 
-def _shown(value: str | float) -> str:
+def _shown(value: str | int | float) -> str:
     return value if isinstance(value, str) else f"{value:.6g}"

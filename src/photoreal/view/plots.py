@@ -8,8 +8,8 @@ from typing import Literal
 from photoreal.view.html import Markup, join, tag
 from photoreal.view.wording import short
 
-WIDTH, HEIGHT = 340, 190
-LEFT, RIGHT, TOP, BOTTOM = 42, 50, 14, 26
+WIDTH, HEIGHT = 340.0, 190.0
+LEFT, RIGHT, TOP, BOTTOM = 42.0, 50.0, 14.0, 26.0
 
 Scale = Literal["linear", "log"]
 
@@ -46,23 +46,16 @@ def line_chart(curve: Curve) -> Markup:
     points = [(x, y) for x, y in curve.points if math.isfinite(x) and _drawable(y, curve.scale)]
     if len(points) < 2:
         return tag("p", f"{curve.name}: fewer than two values were recorded.", class_="quiet")
-    xs, ys = [x for x, _ in points], [y for _, y in points]
-    across = _Axis(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1, LEFT, WIDTH - RIGHT, "linear")
-    upwards = _axis_around(ys, curve.scale)
-    label = f"{curve.name}: from {short(ys[0])} at step {short(xs[0])} to {short(ys[-1])} at step {short(xs[-1])}"
+    (first, start), (last, end) = points[0], points[-1]
+    across = _Axis(first, last if last > first else first + 1, LEFT, WIDTH - RIGHT, "linear")
+    upwards = _axis_around([y for _, y in points], curve.scale)
+    label = f"{curve.name}: from {short(start)} at step {short(first)} to {short(end)} at step {short(last)}"
     return tag(
         "svg",
         tag("title", label),
         _grid(across, upwards),
         *_strokes(points, across, upwards),
-        tag(
-            "text",
-            short(_smooth(points)[-1][1] if len(points) > 80 else ys[-1]),
-            x=WIDTH - RIGHT + 6,
-            y=upwards.place(ys[-1] if len(points) <= 80 else _smooth(points)[-1][1]) + 4,
-            class_="last",
-        ),
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
         role="img",
         aria_label=label,
         class_="chart",
@@ -70,19 +63,22 @@ def line_chart(curve: Curve) -> Markup:
 
 
 def share_bar(shares: Sequence[tuple[str, float]]) -> Markup:
-    """One bar divided in proportion to the shares, each part with its name and percentage as a tooltip."""
-    total = sum(value for _, value in shares if value > 0)
+    """One bar divided in proportion to the shares, each part with its name and percentage as a tooltip.
+
+    What is not positive has no share.
+    """
+    total = sum(value for _, value in shares if value > 0) or 1.0
     parts: list[Markup] = []
+    told: list[str] = []
     start = 0.0
     for index, (name, value) in enumerate(shares):
-        share = max(value, 0.0) / total if total > 0 else 0.0
-        title = tag("title", f"{name}: {share:.0%}")
-        parts.append(
-            tag("rect", title, x=f"{100 * start:.2f}%", width=f"{100 * share:.2f}%", height="100%", class_=hue(index))
-        )
+        share = value / total if value > 0 else 0.0
+        told.append(f"{name} {share:.0%}")
+        title = tag("title", told[-1])
+        place = {"x": f"{100 * start:.2f}%", "width": f"{100 * share:.2f}%", "height": "100%"}
+        parts.append(tag("rect", title, class_=hue(index), **place))
         start += share
-    told = ", ".join(f"{name} {max(value, 0.0) / total:.0%}" for name, value in shares) if total > 0 else "nothing"
-    return tag("svg", *parts, role="img", aria_label=f"Share of the time: {told}", class_="shares")
+    return tag("svg", *parts, role="img", aria_label=f"Share of the time: {', '.join(told)}", class_="shares")
 
 
 def hue(index: int) -> str:
@@ -133,7 +129,7 @@ def _grid(across: _Axis, upwards: _Axis) -> Markup:
     lines: list[Markup] = []
     for value in levels:
         y = round(upwards.place(value), 1)
-        lines.append(tag("path", d=f"M{LEFT} {y}H{WIDTH - RIGHT}", class_="grid"))
+        lines.append(tag("path", d=f"M{LEFT:g} {y}H{WIDTH - RIGHT:g}", class_="grid"))
         lines.append(tag("text", short(value), x=LEFT - 6, y=y + 4, class_="tick end"))
     for value in ticks(across.low, across.high, 3):
         lines.append(tag("text", short(value), x=round(across.place(value), 1), y=HEIGHT - 8, class_="tick mid"))
@@ -142,14 +138,17 @@ def _grid(across: _Axis, upwards: _Axis) -> Markup:
 
 
 def _strokes(points: Sequence[tuple[float, float]], across: _Axis, upwards: _Axis) -> list[Markup]:
-    if len(points) > 80:
-        return [_stroke(_thinned(points), across, upwards, "raw"), _stroke(_smooth(points), across, upwards, "line")]
+    """The line, with dots where its points are few, and its last value written at its end."""
+    line = points if len(points) <= 80 else _smooth(points)
+    raw = None if len(points) <= 80 else _stroke(_thinned(points), across, upwards, "raw")
     marks = [
         tag("circle", tag("title", f"{short(y)} at step {short(x)}"), cx=across.place(x), cy=upwards.place(y), r=2.4)
         for x, y in points
         if len(points) <= 40
     ]
-    return [_stroke(points, across, upwards, "line"), tag("g", *marks, class_="marks")]
+    height = upwards.place(line[-1][1]) + 4
+    last = tag("text", short(line[-1][1]), x=WIDTH - RIGHT + 6, y=height, class_="last")
+    return [join(raw, _stroke(line, across, upwards, "line")), tag("g", *marks, class_="marks"), last]
 
 
 def _stroke(points: Sequence[tuple[float, float]], across: _Axis, upwards: _Axis, kind: str) -> Markup:

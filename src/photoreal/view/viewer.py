@@ -75,7 +75,7 @@ def _started(host: str, port: int, label: str) -> viser.ViserServer:
         server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
     except OSError as error:
         raise SceneError(f"no server can listen on {host}:{port} ({error}); choose another --port") from error
-    server.gui.configure_theme(control_layout="collapsible", show_logo=False, show_share_button=False)
+    server.gui.configure_theme(show_logo=False, show_share_button=False)
     return server
 
 
@@ -112,7 +112,7 @@ def _add_points(server: viser.ViserServer, points: Points, look: Gaze) -> viser.
     positions = _array(points.positions)
     spread = float(np.median(np.linalg.norm(positions - look.interest.numpy(), axis=1))) if len(positions) else 1.0
     colours = points.colours.cpu().numpy()
-    return server.scene.add_point_cloud("/points", positions, colours, point_size=spread / 300, point_shape="circle")
+    return server.scene.add_point_cloud("/points", positions, colours, point_size=spread / 150, point_shape="circle")
 
 
 def _add_frustums(
@@ -154,6 +154,8 @@ def _add_frustum(
         fov=_vertical_field(cameras, view),
         aspect=width / height,
         scale=scale,
+        thickness=1.5,
+        thickness_units="screen",
         color=(214, 84, 40) if capture.photos.names[view] in held_out else (60, 60, 60),
         image=photo[:, ::stride, ::stride].permute(1, 2, 0).contiguous().cpu().numpy(),
         format="jpeg",
@@ -216,9 +218,9 @@ def _vertical_field(cameras: Cameras, view: int) -> float:
 
 
 def _frustum_scale(centres: Float[Tensor, "V 3"]) -> float:
-    """A thirtieth of the extent of the cameras, at least; 0.1 for one camera."""
+    """A fortieth of the extent of the cameras; 0.1 for a single one."""
     extent = float((centres.amax(0) - centres.amin(0)).norm())
-    return extent / 30 if extent > 1e-9 else 0.1
+    return extent / 40 if extent > 1e-9 else 0.1
 
 
 def _array(tensor: Tensor) -> np.ndarray:

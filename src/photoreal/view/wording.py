@@ -8,19 +8,19 @@ MISSING = "\N{EN DASH}"
 _GAP = "\u202f"
 
 
-def whole(number: float) -> str:
+def whole(number: float | int) -> str:
     """A count with thin spaces between thousands: 1 234 567."""
     return f"{number:,.0f}".replace(",", _GAP) if math.isfinite(number) else MISSING
 
 
-def fixed(number: float, digits: int, unit: str = "") -> str:
+def fixed(number: float | int, digits: int, unit: str = "") -> str:
     """A number with `digits` decimals and its unit, or a dash where it is not finite."""
     if not math.isfinite(number):
         return MISSING
     return f"{number:.{digits}f}{_GAP}{unit}" if unit else f"{number:.{digits}f}"
 
 
-def short(number: float) -> str:
+def short(number: float | int) -> str:
     """At most three figures, with k, M or G for thousands, millions and milliards: 12.5k."""
     if not math.isfinite(number):
         return MISSING
@@ -30,7 +30,7 @@ def short(number: float) -> str:
     return f"{number:.3g}"
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """Seconds as a reader says them: 0.4 s, 48 s, 5 min 12 s, 1 h 03 min."""
     if not math.isfinite(seconds):
         return MISSING
@@ -44,7 +44,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}{_GAP}h {minutes % 60:02d}{_GAP}min"
 
 
-def memory(size: float) -> str:
+def memory(size: float | int) -> str:
     """Bytes in decimal units: 840 MB, 1.4 GB; a dash for none."""
     if not math.isfinite(size) or size <= 0:
         return MISSING

@@ -1,0 +1,83 @@
+"""Pictures inside a page: small, upright, and honest about errors."""
+
+import base64
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from photoreal.core import FormatError
+from photoreal.view.pictures import ERROR_CEILING, Picture, embed, embed_file, error_map, heat, read_pixels
+
+
+def opened(picture: Picture) -> Image.Image:
+    header, content = picture.uri.split(",")
+    assert header == "data:image/webp;base64"
+    return Image.open(io.BytesIO(base64.b64decode(content)))
+
+
+def test_embedded_pictures_keep_their_shape_and_colour() -> None:
+    pixels = torch.tensor([200, 60, 30], dtype=torch.uint8)[:, None, None].expand(3, 300, 400)
+    picture = embed(pixels, 100)
+    image = opened(picture)
+    assert image.size == (picture.width, picture.height) == (100, 75)
+    assert max(abs(a - b) for a, b in zip(image.convert("RGB").getpixel((50, 40)), (200, 60, 30), strict=True)) <= 4
+
+
+def test_small_pictures_are_not_enlarged() -> None:
+    assert embed(torch.zeros(3, 20, 30, dtype=torch.uint8), 100).width == 30
+
+
+def test_files_are_turned_upright(tmp_path: Path) -> None:
+    image = Image.new("RGB", (80, 40), "red")
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    picture = embed_file(tmp_path / "turned.jpg", 100)
+    assert (picture.width, picture.height) == (40, 80)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "CMYK", "P", "I;16"])
+def test_files_of_any_mode_can_be_shown(tmp_path: Path, mode: str) -> None:
+    Image.new(mode, (50, 40)).save(tmp_path / "photo.tiff")
+    assert embed_file(tmp_path / "photo.tiff", 20).width == 20
+
+
+def test_broken_files_are_told(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no photo")
+    Image.effect_noise((300, 300), 50).save(tmp_path / "whole.jpg")
+    (tmp_path / "half.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:3000])
+    for name in ("text.jpg", "half.jpg", "absent.jpg"):
+        with pytest.raises(FormatError, match=name.replace(".", r"\.")):
+            embed_file(tmp_path / name, 20)
+        with pytest.raises(FormatError, match=name.replace(".", r"\.")):
+            read_pixels(tmp_path / name)
+
+
+def test_huge_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    Image.new("RGB", (40, 40)).save(tmp_path / "huge.png")
+    with pytest.raises(FormatError, match=r"huge\.png"):
+        embed_file(tmp_path / "huge.png", 20)
+
+
+def test_heat_grows_lighter_with_the_error() -> None:
+    colours = heat(torch.linspace(-0.5, 1.5, 101)[None])[:, 0].float()
+    lightness = 0.2126 * colours[0] + 0.7152 * colours[1] + 0.0722 * colours[2]
+    assert bool((lightness.diff() >= -0.5).all())
+    assert torch.equal(colours[:, 0], colours[:, 25])
+    assert torch.equal(colours[:, -1], colours[:, 75])
+
+
+def test_error_map_is_the_mean_difference_and_keeps_off_the_mask() -> None:
+    photo = torch.zeros(3, 4, 5, dtype=torch.uint8)
+    render = photo.clone()
+    render[0, 1, 2] = round(255 * 3 * ERROR_CEILING)  # the mean over channels is then the ceiling
+    mask = torch.ones(4, 5, dtype=torch.bool)
+    mask[3] = False
+    found = error_map(photo, render, mask)
+    assert torch.equal(found[:3, 1, 2], heat(torch.ones(1, 1))[:, 0, 0])
+    assert torch.equal(found[:3, 0, 0], heat(torch.zeros(1, 1))[:, 0, 0])
+    assert found[3].bool().equal(mask)

@@ -1,0 +1,61 @@
+"""The viewer: right Gaussians, right cameras, a page that can be fetched."""
+
+import math
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from photoreal.core import Gaussians, SceneError, matrix_from_quaternion
+from photoreal.synth.toy import ToyScene
+from photoreal.view.viewer import serve, splat_arrays
+
+
+def test_splats_are_the_gaussians_without_direction() -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    gaussians = Gaussians(normal(20, 3), normal(20, 4), normal(20, 3) - 2, normal(20, 4), normal(20, 9, 3))
+    centres, covariances, colours, opacities = splat_arrays(gaussians)
+    for i in range(20):
+        rotation = matrix_from_quaternion(gaussians.quaternions[i]).numpy()
+        expected = rotation @ np.diag(np.exp(2 * gaussians.log_scales[i].numpy())) @ rotation.T
+        np.testing.assert_allclose(covariances[i], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(centres, gaussians.means.numpy())
+    y_0 = 1 / (2 * math.sqrt(math.pi))
+    base = gaussians.colour_harmonics[:, 0].numpy()
+    np.testing.assert_allclose(colours, np.clip(0.5 + y_0 * base, 0, 1), atol=1e-6)
+    logits = y_0 * gaussians.opacity_harmonics[:, :1].numpy()
+    np.testing.assert_allclose(opacities, 1 / (1 + np.exp(-logits)), atol=1e-6)
+
+
+def test_invisible_gaussians_are_not_sent() -> None:
+    logits = torch.tensor([[-30.0], [30.0]])
+    gaussians = Gaussians(torch.zeros(2, 3), torch.ones(2, 4), torch.zeros(2, 3), logits, torch.zeros(2, 1, 3))
+    assert [len(array) for array in splat_arrays(gaussians)] == [1, 1, 1, 1]
+
+
+def test_a_server_runs_and_stops(folder: Path, toy: ToyScene) -> None:
+    server = serve(folder, port=0)
+    try:
+        assert server.get_host() == "127.0.0.1"
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.get_port()}/", timeout=20) as answer:
+            assert answer.status == 200
+            assert b"<html" in answer.read()[:2000]
+        np.testing.assert_allclose(server.initial_camera.position, toy.capture.cameras.centres[0], atol=1e-5)
+    finally:
+        server.stop()
+
+
+def test_without_gaussians_there_is_still_something_to_see(folder: Path) -> None:
+    (folder / "gaussians.ply").unlink()
+    serve(folder, port=0).stop()
+
+
+def test_no_scene_no_server(tmp_path: Path) -> None:
+    with pytest.raises(SceneError):
+        serve(tmp_path, port=0)
