@@ -323,7 +323,7 @@ def _binary_points(path: Path) -> list[tuple[float, ...]]:
     for _ in range(file.take("<Q")[0]):
         _, *values, _error, length = file.take("<Q3d3BdQ")
         file.skip(8 * length)
-        rows.append((*values, length))
+        rows.append(tuple(map(float, (*values, length))))
     return rows
 
 
@@ -332,6 +332,7 @@ def _text_points(folder: Path) -> list[tuple[float, ...]]:
     if not path.is_file():
         return []
     try:
-        return [(*map(float, words[1:7]), (len(words) - 8) // 2) for words in _rows(path)]
+        rows = [(words[1:7], float(words[7]), words[8:]) for words in _rows(path)]
+        return [tuple(map(float, (*values, len(track) // 2))) for values, _, track in rows]
     except (ValueError, IndexError) as error:
         raise FormatError(f"{path} is damaged ({error}); export the model anew") from error
