@@ -2,7 +2,9 @@
 
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, no_type_check
 
 import numba
@@ -10,7 +12,7 @@ import numpy as np
 import pycolmap
 import scipy.ndimage
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
 from photoreal.core import CaptureError, Photos
@@ -129,15 +131,25 @@ def undistort(
     images, masks = (
         (photos.images, photos.masks) if memory == "reuse" else (photos.images.clone(), photos.masks.clone())
     )
-    for lens in dict.fromkeys(lens for lens in lenses if lens.distorted):
-        source, within = distortion_map(lens)
-        height, width = lens.size
-        for row in (row for row, other in enumerate(lenses) if other == lens):
-            image, mask = images[row, :, :height, :width], masks[row, :height, :width]
-            resampled, kept = _resample(image.numpy().copy(), mask.numpy().copy(), source, within)
-            image.copy_(torch.from_numpy(resampled))
-            mask.copy_(torch.from_numpy(kept))
+    with ThreadPoolExecutor(2) as pool:
+        for lens in dict.fromkeys(lens for lens in lenses if lens.distorted):
+            height, width = lens.size
+            rows = [row for row, other in enumerate(lenses) if other == lens]
+            windows = [(images[row, :, :height, :width], masks[row, :height, :width]) for row in rows]
+            list(pool.map(partial(_straighten, *distortion_map(lens)), windows))
     return dataclasses.replace(photos, images=images, masks=masks), torch.stack([lens.pinhole for lens in lenses])
+
+
+def _straighten(
+    source: Float32[np.ndarray, "H W 2"],
+    within: Bool[np.ndarray, "H W"],
+    window: tuple[UInt8[Tensor, "3 H W"], Bool[Tensor, "H W"]],
+) -> None:
+    """Afterwards the image and mask are those at the source pixels."""
+    image, mask = window
+    resampled, kept = _resample(image.numpy().copy(), mask.numpy().copy(), source, within)
+    image.copy_(torch.from_numpy(resampled))
+    mask.copy_(torch.from_numpy(kept))
 
 
 def distortion_map(lens: Lens) -> tuple[Float32[np.ndarray, "H W 2"], Bool[np.ndarray, "H W"]]:
