@@ -141,6 +141,22 @@ def test_a_facade_is_passed_in_parallel() -> None:
     assert float(film.cam_from_world[:, 2, 1].min()) > 0.9  # forwards stay nearly along +y
 
 
+def test_of_two_rows_one_is_followed() -> None:
+    """Half way between the rows no photo was taken."""
+    low, high = ring(24), ring(8, 90.0) + torch.tensor([0.0, 0.0, 2.5], dtype=torch.float64)
+    film = orbit_cameras(cameras_at(torch.cat([low, high]), MIDDLE), blob(), 60, SIZE)
+    assert float(torch.cdist(film.centres, low).min(1).values.max()) < 0.5
+
+
+def test_up_of_cameras_that_lay_on_their_side() -> None:
+    """A camera turned around a thing, its image rows along gravity: the image tops point everywhere."""
+    centres = ring(16) * torch.tensor([1.0, 1.0, 0.0]) + 0.5 * UP
+    upright = cameras_at(centres, MIDDLE)
+    roll = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]], dtype=torch.float64)
+    lying = upright.replace(cam_from_world=rigid(roll, torch.zeros(3, dtype=torch.float64)) @ upright.cam_from_world)
+    assert abs(float(up_direction(lying)[2])) > 0.99
+
+
 def test_looking_around_from_within() -> None:
     centres = ring()
     cameras = cameras_at(MIDDLE + 0.1 * (centres - MIDDLE), MIDDLE + 5 * (centres - MIDDLE))

@@ -45,13 +45,17 @@ def up_direction(cameras: Cameras) -> Float[Tensor, " 3"]:
     """The direction against gravity: orthogonal to the cameras' horizontal image axes, on the side of their image tops.
 
     Photographers hold the horizon level, so gravity is what all image rows are orthogonal to (Brown and Lowe 2007,
-    sec. 5); where the rows are too parallel to tell, the mean image top decides. Snaps to world z within 15 degrees.
+    sec. 5); where the rows are too parallel to tell, the mean image top decides, unless the tops point everywhere: then
+    the cameras lay on their side, and the rows are along gravity. Snaps to world z within 15 degrees.
     """
     world_from_cam = cameras.world_from_cam.double()
-    rows, top = world_from_cam[:, :3, 0], -world_from_cam[:, :3, 1].mean(0)
-    spread = rows.T @ rows / len(rows) - 0.02 * torch.outer(top, top)
-    up = torch.linalg.eigh(spread).eigenvectors[:, 0]
-    up = up if torch.dot(up, top) >= 0 else -up
+    rows, top, forward = world_from_cam[:, :3, 0], -world_from_cam[:, :3, 1].mean(0), world_from_cam[:, :3, 2].mean(0)
+    spread = rows.T @ rows / len(rows)
+    values, vectors = torch.linalg.eigh(spread - 0.02 * torch.outer(top, top))
+    sideways = float(top.norm()) < 0.5 and float(values[-1]) > 0.8
+    up = vectors[:, -1] if sideways else vectors[:, 0]
+    side = rows.mean(0) if sideways else top - 0.2 * forward
+    up = up if torch.dot(up, side) >= 0 else -up
     return up.new_tensor([0.0, 0.0, 1.0]) if float(up[2]) > SNAP_COSINE else up
 
 

@@ -19,6 +19,9 @@ Layout = Literal["inward", "outward", "sideways"]
 FULL_TURN_GAP = math.radians(100)
 """Cameras whose azimuths leave no larger gap than this are a ring; others are an arc."""
 
+ROW_ANGLE = 0.12
+"""Radians of elevation that cameras of one row differ by."""
+
 
 @dataclass(frozen=True)
 class _Track:
@@ -28,6 +31,8 @@ class _Track:
     features: Float[Tensor, "V K"]
     sway: Float[Tensor, " K"]
     """What is added to the features in the middle of a swing, forth, and taken off, back."""
+    levels: Float[Tensor, " V"]
+    """Where cameras stand in several rows, in what row; in widths. The film prefers one row to the gap between two."""
     turns: bool
     """The parameter is an angle and the cameras go all the way around."""
 
@@ -37,7 +42,8 @@ def orbit_cameras(cameras: Cameras, points: Points, frames: int, size: tuple[int
 
     Around a ring of cameras the film goes once around; along an arc or a facade it swings forth and back. Distance,
     height and aim are a kernel average of the input cameras nearby, tightened where the path would come much nearer to
-    the points than any photo did. The field of view is the cameras' median one, cropped to the film's shape.
+    the points than any photo did; of several rows of cameras it follows the one that goes farthest. The field of view
+    is the cameras' median one, cropped to the film's shape.
 
     Raises:
         SceneError: there is no camera to fly among, or no frame to make.
@@ -113,8 +119,8 @@ def _inward(cameras: Cameras, look: Gaze) -> tuple[_Track, Place]:
     distance = local.norm(dim=-1).clamp_min(1e-9)
     elevation = (local[:, 2] / distance).clamp(-0.98, 0.98).asin()
     angle = torch.atan2(local[:, 1], local[:, 0])
-    sway = torch.stack([torch.zeros_like(elevation[0]), 0.5 * elevation.std(correction=0).clamp(max=0.2)])
-    track = _angular(angle, torch.stack([distance.log(), elevation], -1), sway)
+    sway = torch.stack([torch.zeros_like(elevation[0]), 0.5 * elevation.std(correction=0).clamp(max=ROW_ANGLE)])
+    track = _angular(angle, torch.stack([distance.log(), elevation], -1), sway, elevation / ROW_ANGLE)
 
     def place(values: Float[Tensor, "F K"]) -> tuple[Float[Tensor, "F 3"], Float[Tensor, "F 3"]]:
         azimuth, log_distance, lift = values.unbind(-1)
@@ -131,7 +137,8 @@ def _outward(cameras: Cameras, look: Gaze) -> tuple[_Track, Place]:
     local = cameras.cam_from_world[:, 2, :3] @ basis.T
     pitch = local[:, 2].clamp(-0.9, 0.9).asin()
     features = torch.cat([cameras.centres, pitch[:, None]], -1)
-    track = _angular(torch.atan2(local[:, 1], local[:, 0]), features, torch.zeros_like(features[0]))
+    still = torch.zeros_like(features[0])
+    track = _angular(torch.atan2(local[:, 1], local[:, 0]), features, still, torch.zeros_like(pitch))
 
     def place(values: Float[Tensor, "F K"]) -> tuple[Float[Tensor, "F 3"], Float[Tensor, "F 3"]]:
         heading, lift = values[:, 0], values[:, 4]
@@ -146,19 +153,23 @@ def _sideways(cameras: Cameras, look: Gaze) -> tuple[_Track, Place]:
     centred = cameras.centres - cameras.centres.mean(0)
     direction = torch.linalg.svd(centred, full_matrices=False).Vh[0]
     features = torch.cat([cameras.centres, look.targets], -1)
-    track = _Track(centred @ direction, features, torch.zeros_like(features[0]), turns=False)
+    depth = (look.targets - cameras.centres).norm(dim=-1).median().clamp_min(1e-9)
+    levels = centred @ look.up / (ROW_ANGLE * depth)
+    track = _Track(centred @ direction, features, torch.zeros_like(features[0]), levels, turns=False)
     return track, lambda values: (values[:, 1:4], values[:, 4:7])
 
 
-def _angular(angle: Float[Tensor, " V"], features: Float[Tensor, "V K"], sway: Float[Tensor, " K"]) -> _Track:
+def _angular(
+    angle: Float[Tensor, " V"], features: Float[Tensor, "V K"], sway: Float[Tensor, " K"], levels: Float[Tensor, " V"]
+) -> _Track:
     """A track along an angle: all the way around, or cut open in its largest gap."""
     order = angle.sort().values
     gaps = torch.cat([order[1:], order[:1] + 2 * math.pi]) - order
     widest = int(gaps.argmax())
     if float(gaps[widest]) < FULL_TURN_GAP:
-        return _Track(angle, features, torch.zeros_like(sway), turns=True)
+        return _Track(angle, features, torch.zeros_like(sway), levels, turns=True)
     start = order[(widest + 1) % len(order)]
-    return _Track(start + torch.remainder(angle - start + 1e-9, 2 * math.pi), features, sway, turns=False)
+    return _Track(start + torch.remainder(angle - start + 1e-9, 2 * math.pi), features, sway, levels, turns=False)
 
 
 def _along(track: _Track, phase: Float[Tensor, " F"], tightness: float) -> Float[Tensor, "F K1"]:
@@ -169,12 +180,12 @@ def _along(track: _Track, phase: Float[Tensor, " F"], tightness: float) -> Float
         width = tightness * max(0.25, 0.6 * float(gaps.max()))
         at = order[0] + 2 * math.pi * phase
         away = torch.remainder(at[:, None] - track.parameter + math.pi, 2 * math.pi) - math.pi
-        return torch.cat([at[:, None], _average(away / width, track.features)], -1)
+        return torch.cat([at[:, None], _average(track, away / width)], -1)
     low, high = _reach(order)
     inner = float((order[1:] - order[:-1]).max()) if len(order) > 1 else 0.0
     width = tightness * max(0.15 * float(high - low), 0.6 * inner, 1e-6)
     at = (low + high) / 2 - (high - low) / 2 * (2 * math.pi * phase).cos()
-    swung = _average((at[:, None] - track.parameter) / width, track.features)
+    swung = _average(track, (at[:, None] - track.parameter) / width)
     return torch.cat([at[:, None], swung + (2 * math.pi * phase).sin()[:, None] * track.sway], -1)
 
 
@@ -186,9 +197,15 @@ def _reach(order: Float[Tensor, " V"]) -> tuple[Tensor, Tensor]:
     return order[0] + inset, order[-1] - inset
 
 
-def _average(away: Float[Tensor, "F V"], features: Float[Tensor, "V K"]) -> Float[Tensor, "F K"]:
-    """Features averaged with Gaussian weights of the distance in widths."""
-    return torch.softmax(-0.5 * away.square(), dim=-1) @ features
+def _average(track: _Track, away: Float[Tensor, "F V"]) -> Float[Tensor, "F K"]:
+    """Features averaged with Gaussian weights of the distance, in widths, along the way and from the best row.
+
+    The best row is that of the camera whose level has a camera near most frames.
+    """
+    near = -0.5 * away.square()
+    apart = -0.5 * (track.levels[:, None] - track.levels).square()
+    covered = torch.stack([(near + row).amax(-1).exp().sum() for row in apart])
+    return torch.softmax(near + apart[covered.argmax()], dim=-1) @ track.features
 
 
 def _film_intrinsics(cameras: Cameras, size: tuple[int, int], frames: int) -> Float[Tensor, "F 3 3"]:
