@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from photoreal.core import Cameras, CaptureError, FormatError, PhotorealError, Points, look_at, project
-from photoreal.io.nerfstudio import read_nerfstudio, write_nerfstudio
+from photoreal.io.nerfstudio import read_nerfstudio, read_nerfstudio_cameras, write_nerfstudio
 from photoreal.io.photos import ReadConfig
 from photoreal.io.ply import write_points
 
@@ -256,3 +256,31 @@ def test_no_transforms(tmp_path: Path):
 def test_writing_needs_a_name_for_each_camera(tmp_path: Path):
     with pytest.raises(ValueError, match="1 images and 0 masks for 3 cameras"):
         write_nerfstudio(tmp_path / "transforms.json", some_cameras(), ["a"])
+
+
+def test_cameras_alone_need_no_images(tmp_path: Path):
+    content = dataset(tmp_path, some_cameras())
+    for frame in content["frames"]:
+        (tmp_path / frame["file_path"]).unlink()
+    cameras, names = read_nerfstudio_cameras(tmp_path / "transforms.json")
+    assert torch.allclose(cameras.cam_from_world, some_cameras().cam_from_world, atol=1e-12)
+    assert torch.equal(cameras.intrinsics, some_cameras().intrinsics)
+    assert (cameras.size, names) == ((60, 80), ["0000", "0001", "0002"])
+    content["frames"][1] |= {"w": 40, "h": 30}
+    store(tmp_path, content)
+    with pytest.raises(CaptureError, match="cameras of 2 sizes"):
+        read_nerfstudio_cameras(tmp_path)
+    del content["w"]
+    store(tmp_path, content)
+    with pytest.raises(CaptureError, match=r"0000\.png: the file is not there"):
+        read_nerfstudio_cameras(tmp_path)
+
+
+def test_cameras_alone_take_the_size_of_the_files(tmp_path: Path):
+    content = dataset(tmp_path, some_cameras())
+    frames = [{"file_path": f"./images/000{k}", "transform_matrix": np.eye(4).tolist()} for k in range(3)]
+    store(tmp_path, {"camera_angle_x": 0.69, "frames": frames})
+    cameras, names = read_nerfstudio_cameras(tmp_path)
+    assert (cameras.size, names) == ((60, 80), ["0000", "0001", "0002"])
+    assert cameras.intrinsics[2, 0, 0] == pytest.approx(40 / math.tan(0.345))
+    assert len(content["frames"]) == 3

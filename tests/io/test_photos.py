@@ -379,6 +379,11 @@ def test_too_many_pixels_are_refused_unread(tmp_path: Path):
     before = Image.MAX_IMAGE_PIXELS
     assert read_photos(folder).skipped[0].reason == "40000x30000 pixels, more than 500 million; scale it down"
     assert before == Image.MAX_IMAGE_PIXELS
+    (folder / "vast.png").rename(tmp_path / "m.png")
+    (folder / "masks").mkdir()
+    (tmp_path / "m.png").rename(folder / "masks" / "p0.png")
+    with pytest.raises(CaptureError, match=r"its mask p0\.png: 40000x30000 pixels"):
+        read_photos(folder)
 
 
 @pytest.mark.slow

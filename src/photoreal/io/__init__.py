@@ -4,7 +4,7 @@ from photoreal.io.colmap import PosedReading, read_colmap, write_colmap
 from photoreal.io.exif import Exif, focal_hint, read_exif
 from photoreal.io.files import atomic_folder, atomic_path, clean_partials, locked, read_json, write_json, writing
 from photoreal.io.lens import Lens, opencv_lens, undistort
-from photoreal.io.nerfstudio import read_nerfstudio, write_nerfstudio
+from photoreal.io.nerfstudio import read_nerfstudio, read_nerfstudio_cameras, write_nerfstudio
 from photoreal.io.photos import PhotoReading, ReadConfig, Skipped, read_photos
 from photoreal.io.ply import read_gaussians_ply, read_points, write_gaussians_ply, write_points
 from photoreal.io.run import ClaimPolicy, LeftOutRecord, RunRecord, StageRecord, claim, read_run, write_run
@@ -61,6 +61,7 @@ __all__ = [
     "read_gaussians_ply",
     "read_json",
     "read_nerfstudio",
+    "read_nerfstudio_cameras",
     "read_photos",
     "read_points",
     "read_run",

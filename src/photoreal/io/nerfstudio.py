@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from photoreal.core import Cameras, CaptureError, FormatError, Points, invert_ri
 from photoreal.io.colmap import NO_POINTS, PosedFile, PosedReading, read_posed
 from photoreal.io.files import read_json, write_json
 from photoreal.io.lens import Lens, opencv_lens
-from photoreal.io.photos import AS_USUAL, PhotoFile, ReadConfig, Skipped
+from photoreal.io.photos import AS_USUAL, PhotoFile, ReadConfig, Skipped, load_photos
 from photoreal.io.ply import read_points
 from photoreal.io.source import TRANSFORMS_NAMES, inside, mask_files, unique_names
 
@@ -85,6 +85,29 @@ def read_nerfstudio(path: Path, config: ReadConfig = AS_USUAL) -> PosedReading:
     ]
     reading = read_posed(posed, _points(file.parent, stated), config)
     return PosedReading(reading.capture, reading.points, skipped + reading.skipped)
+
+
+def read_nerfstudio_cameras(path: Path) -> tuple[Cameras, list[str]]:
+    """The cameras alone, float64 and without distortion, and the names of their images without folder and suffix.
+
+    No image needs to be there, unless the file does not state their size: then the first one's is that of all.
+
+    Raises:
+        CaptureError: as `read_nerfstudio`, or the cameras have several sizes.
+        FormatError: as `read_nerfstudio`.
+    """
+    file = _transforms_file(path)
+    frames = _frames(file, read_json(file))
+    first = PhotoFile(_image(file.parent, frames[0]), "first", orientation="stated")
+    stated = all(_stated_size(frame) for frame in frames)
+    file_size = (0, 0) if stated else load_photos([first], AS_USUAL).file_sizes[0]
+    lenses = [_lens(frame, file_size) for frame in frames]
+    sizes = {lens.size for lens in lenses}
+    if len(sizes) > 1:
+        raise CaptureError(f"{file} has cameras of {len(sizes)} sizes; give one file for each size")
+    poses, intrinsics = torch.stack([_pose(frame) for frame in frames]), torch.stack([lens.pinhole for lens in lenses])
+    names = unique_names(PurePosixPath(frame.text("file_path")).name for frame in frames)
+    return Cameras(poses, intrinsics, sizes.pop()), [PurePosixPath(name).stem for name in names]
 
 
 def write_nerfstudio(

@@ -257,8 +257,6 @@ def _plan(file: PhotoFile, max_side: int) -> _Plan:
         exif = read_exif(image)
     if min(stored) < MIN_SIDE:
         raise _UnusableError(f"{stored[1]}x{stored[0]} pixels; a photo needs at least {MIN_SIDE} on each side")
-    if stored[0] * stored[1] > MAX_PIXELS:
-        raise _UnusableError(f"{stored[1]}x{stored[0]} pixels, more than {MAX_PIXELS // 10**6} million; scale it down")
     orientation = _orientation(file, exif, stored)
     _check_shape(turned(stored, orientation), file.stated_size)
     scale = min(1.0, max_side / max(stored))
@@ -271,10 +269,8 @@ def _plan(file: PhotoFile, max_side: int) -> _Plan:
 def _orientation(file: PhotoFile, exif: Exif, stored: tuple[int, int]) -> int:
     if file.orientation == "exif":
         return exif.orientation
-    if file.stated_size is None or exif.orientation < 5:
-        return 1
-    height, width = file.stated_size
-    return exif.orientation if (height > width) != (stored[0] > stored[1]) else 1
+    stated = file.stated_size or stored
+    return exif.orientation if exif.orientation >= 5 and (stated[0] > stated[1]) != (stored[0] > stored[1]) else 1
 
 
 def _check_shape(found: tuple[int, int], stated: tuple[int, int] | None) -> None:
@@ -299,6 +295,9 @@ def _opened(path: Path) -> Generator[ImageFile.ImageFile]:
             finally:
                 Image.MAX_IMAGE_PIXELS = limit
         with image:
+            if image.width * image.height > MAX_PIXELS:
+                limit = MAX_PIXELS // 10**6
+                raise _UnusableError(f"{image.width}x{image.height} pixels, more than {limit} million; scale it down")
             yield image
     except MissingDependencyError as error:
         raise _UnusableError(str(error)) from error
