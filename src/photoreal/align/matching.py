@@ -1,0 +1,116 @@
+"""Matches between photos, verified by two-view geometry, and the graph that they make."""
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pycolmap
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+from photoreal.align.background import watch
+from photoreal.align.pairs import Pair
+from photoreal.align.project import Project, file_name
+
+MIN_INLIERS = 15
+"""Photos with fewer verified matches do not count as matched."""
+
+_PAIRS_AT_ONCE = 120
+
+
+@dataclass(frozen=True)
+class MatchConfig:
+    """How features are matched."""
+
+    ratio: float = 0.8
+    """A match is kept when its distance is below this share of the second best one's (Lowe 2004)."""
+    search: Literal["plain", "guided"] = "plain"
+    """`guided` searches a second time along the epipolar lines that the first matches gave."""
+    threads: int = 0
+    """Processor threads; 0 = all. Their number does not change the result."""
+
+
+@dataclass(frozen=True)
+class MatchGraph:
+    """How many verified matches photos have with each other."""
+
+    inliers: Int64[Tensor, "V V"]
+    """Symmetric; 0 where two photos were not compared or do not match."""
+    flat: Bool[Tensor, "V V"]
+    """True where one homography explains the matches: one place, the same picture twice, or a flat scene."""
+
+    @property
+    def pairs(self) -> tuple[int, int]:
+        """How many pairs match, and how many of these are flat."""
+        matching = torch.triu(self.inliers >= MIN_INLIERS)
+        return int(matching.sum()), int((matching & self.flat).sum())
+
+    @property
+    def matched(self) -> Int64[Tensor, " V"]:
+        """With how many photos each one matches."""
+        return (self.inliers >= MIN_INLIERS).sum(1)
+
+
+def match_features(
+    project: Project, pairs: Sequence[Pair], config: MatchConfig = MatchConfig(), *, seed: int = 0
+) -> Generator[int, None, MatchGraph]:
+    """Yield the number of pairs done; write verified matches into the project and return their graph."""
+    yield from watch(_Matching(project, tuple(pairs), config, seed))
+    return read_graph(project)
+
+
+@dataclass(frozen=True)
+class _Matching:
+    """Matches pairs a block at a time, so that progress shows."""
+
+    project: Project
+    pairs: tuple[Pair, ...]
+    config: MatchConfig
+    seed: int
+
+    def __call__(self, report: Callable[[], None], token: pycolmap.CancellationToken) -> None:
+        matching = pycolmap.FeatureMatchingOptions()
+        matching.sift.max_ratio = self.config.ratio
+        matching.guided_matching = self.config.search == "guided"
+        matching.num_threads = self.config.threads or (os.cpu_count() or 1)
+        verification = pycolmap.TwoViewGeometryOptions()
+        verification.ransac.random_seed = self.seed
+        pairing = pycolmap.ImportedPairingOptions()
+        pairing.match_list_path = str(self.project.folder / "pairs.txt")
+        for start in range(0, len(self.pairs), _PAIRS_AT_ONCE):
+            if token.is_cancelled:
+                return
+            block = self.pairs[start : start + _PAIRS_AT_ONCE]
+            lines = [f"{file_name(first)} {file_name(second)}" for first, second in block]
+            (self.project.folder / "pairs.txt").write_text("\n".join(lines))
+            pycolmap.match_image_pairs(
+                self.project.database,
+                matching,
+                pairing_options=pairing,
+                verification_options=verification,
+                device=pycolmap.Device.cpu,
+                cancellation_token=token,
+            )
+            for _ in block:
+                report()
+
+
+def read_graph(project: Project) -> MatchGraph:
+    """The graph of the verified matches in the project's database."""
+    index = {image_id: row for row, image_id in enumerate(project.image_ids)}
+    count = len(index)
+    inliers, flat = torch.zeros(count, count, dtype=torch.long), torch.zeros(count, count, dtype=torch.bool)
+    homographies = (
+        int(pycolmap.TwoViewGeometryConfiguration.PLANAR_OR_PANORAMIC),
+        int(pycolmap.TwoViewGeometryConfiguration.PANORAMIC),
+        int(pycolmap.TwoViewGeometryConfiguration.WATERMARK),
+    )
+    with pycolmap.Database.open(project.database) as database:
+        for pair_id, geometry in zip(*database.read_two_view_geometries(), strict=True):
+            first, second = (index[image_id] for image_id in pycolmap.pair_id_to_image_pair(pair_id))
+            inliers[first, second] = inliers[second, first] = len(np.asarray(geometry.inlier_matches))
+            flat[first, second] = flat[second, first] = geometry.config in homographies
+    return MatchGraph(inliers, flat)

@@ -1,0 +1,226 @@
+"""Cameras from photographs: structure from motion that tries harder where the first attempt registers too little."""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from photoreal.align.background import quiet_colmap
+from photoreal.align.diagnosis import LeftOut, explain_left_out, refuse_unmatched, unplaced_error
+from photoreal.align.features import FeatureConfig, feature_counts, find_features
+from photoreal.align.mapping import MappingConfig, Model, calibrate_pair, map_globally, map_incrementally
+from photoreal.align.matching import MatchConfig, MatchGraph, match_features
+from photoreal.align.nouns import nouns_from_reconstruction, parallax
+from photoreal.align.pairs import choose_pairs
+from photoreal.align.project import CameraSharing, Project, regrouped
+from photoreal.align.refine import LensModel, refine
+from photoreal.core import AlignmentError, Capture, Photos, Points, Tracks
+
+ReturnT = TypeVar("ReturnT")
+
+_LINKING_INLIERS = 25
+_MANY_PHOTOS = 100
+
+
+@dataclass(frozen=True)
+class SfmConfig:
+    """How cameras are found."""
+
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    """What is looked for in each photo."""
+    matching: MatchConfig = field(default_factory=MatchConfig)
+    """How two photos are compared."""
+    exhaustive_up_to: int = 80
+    """Up to so many photos every pair is compared; beyond, neighbours in sequence and the photos most alike."""
+    neighbours: int = 20
+    """Of more photos: with how many most like it each is compared."""
+    lens: LensModel = "OPENCV"
+    """Distortion that the last adjustment determines where enough photos share a lens."""
+    threads: int = 1
+    """Processor threads of the mapper; with more than 1 the last digits change from run to run."""
+    seed: int = 0
+    """The same seed gives the same cameras."""
+
+
+DRAFT_SFM = SfmConfig(features=FeatureConfig(max_side=1000, max_features=4096))
+"""Fast: for a first look."""
+STANDARD_SFM = SfmConfig()
+"""Photos of up to 1600 pixels with up to 8192 features each."""
+
+
+@dataclass(frozen=True)
+class SolveStep:
+    """What `solve` is doing: `done` of `total` units of a phase."""
+
+    phase: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Cameras that were found for photographs."""
+
+    capture: Capture
+    """The photos with a camera, undistorted; z is up, the median point is the origin, the median camera 2 away."""
+    points: Points
+    tracks: Tracks
+    """Pixels in the undistorted photos."""
+    left_out: tuple[LeftOut, ...]
+    """The photos without a camera."""
+    method: str
+    """Which mapper found the cameras."""
+    figures: dict[str, float]
+    """Numbers for the report: photos, registered, points, sightings, reprojection_error_px, parallax_degrees, ..."""
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What is known before mapping."""
+
+    project: Project
+    features: Int64[Tensor, " V"]
+    graph: MatchGraph
+
+
+def solve(photos: Photos, config: SfmConfig = SfmConfig()) -> Iterator[SolveStep | Solution]:
+    """Yield steps, and last the Solution: cameras of the largest group of photos that fit together.
+
+    Two photos are enough if they overlap. Works in a temporary folder, which is gone in any case afterwards.
+
+    Raises:
+        AlignmentError: fewer than 2 photos, photos without texture, without overlap or without parallax.
+    """
+    if len(photos) < 2:
+        raise AlignmentError(f"cameras need at least 2 overlapping photos, and here is {len(photos)}")
+    with TemporaryDirectory(prefix="photoreal-") as folder, quiet_colmap():
+        survey = yield from _survey(photos, Path(folder) / "project", config)
+        refuse_unmatched(survey.features, survey.graph)
+        model, survey = yield from _climb(photos, survey, config)
+        if model is None:
+            raise unplaced_error(survey.graph)
+        refined = yield from _steps(
+            "refining", 2, refine(model.reconstruction, lens=config.lens, threads=config.threads)
+        )
+        model = replace(model, reconstruction=refined)
+        if len(model.placed) < 2:
+            raise unplaced_error(survey.graph)
+    yield _solution(photos, survey, model)
+
+
+def _survey(photos: Photos, folder: Path, config: SfmConfig) -> Generator[SolveStep, None, _Survey]:
+    """Features and matches."""
+    project = yield from _steps("features", len(photos), find_features(photos, folder, config.features))
+    pairs = choose_pairs(
+        project, exhaustive_up_to=config.exhaustive_up_to, neighbours=config.neighbours, seed=config.seed
+    )
+    matching = match_features(project, pairs, config.matching, seed=config.seed)
+    graph = yield from _steps("matching", len(pairs), matching)
+    return _Survey(project, feature_counts(project), graph)
+
+
+def _climb(
+    photos: Photos, survey: _Survey, config: SfmConfig
+) -> Generator[SolveStep, None, tuple[Model | None, _Survey]]:
+    """The largest model of a ladder of attempts, which ends as soon as one places the photos that matches link."""
+    count, mapping = len(photos), MappingConfig(config.threads, config.seed)
+    if count == 2:
+        calibrate_pair(survey.project, config.seed)
+    goal = _linked(survey.graph)
+
+    best = yield from _steps("cameras", count, map_incrementally(survey.project, mapping, caution="strict"))
+    if _placed(best) < goal:
+        attempt = map_incrementally(survey.project, mapping, caution="relaxed")
+        best = _larger(best, (yield from _steps("cameras, relaxed", count, attempt)))
+    if _placed(best) < goal:
+        attempt = map_globally(survey.project, mapping)
+        best = _larger(best, (yield from _steps("cameras, globally", count, attempt)))
+    pairs, flat = survey.graph.pairs
+    if best is None and 2 * flat > pairs:
+        return None, survey
+    if _placed(best) < 0.8 * count:
+        denser = yield from _survey(photos, survey.project.folder.parent / "denser", _denser(config))
+        model = yield from _steps(
+            "cameras, relaxed", count, map_incrementally(denser.project, mapping, caution="relaxed")
+        )
+        if _placed(model) > _placed(best):
+            best, survey = _renamed(model, "with more features"), denser
+    if _placed(best) < 0.8 * count and (sharing := _other_sharing(photos)):
+        project = regrouped(survey.project, photos, sharing=sharing)
+        model = yield from _steps("cameras, relaxed", count, map_incrementally(project, mapping, caution="relaxed"))
+        best = _larger(
+            best, _renamed(model, {"one": "one focal length for all", "each": "a focal length each"}[sharing])
+        )
+    return best, survey
+
+
+def _steps(phase: str, total: int, counts: Generator[int, None, ReturnT]) -> Generator[SolveStep, None, ReturnT]:
+    """The counts as steps of a phase; closing this closes them."""
+    try:
+        yield SolveStep(phase, 0, total)
+        while True:
+            try:
+                done = next(counts)
+            except StopIteration as end:
+                return end.value
+            yield SolveStep(phase, min(done, total), total)
+    finally:
+        counts.close()
+
+
+def _denser(config: SfmConfig) -> SfmConfig:
+    features = replace(config.features, max_features=2 * config.features.max_features, peak_threshold=0.002)
+    return replace(config, features=features, matching=MatchConfig(ratio=0.85, search="guided"))
+
+
+def _other_sharing(photos: Photos) -> CameraSharing | None:
+    """Photos of several lenses may be of one; those of one unknown lens may differ in focal length."""
+    if len(photos.lens_ids.unique()) > 1:
+        return "one"
+    return "each" if bool((photos.focal_hints == 0).all()) and len(photos) > 2 else None
+
+
+def _placed(model: Model | None) -> int:
+    return len(model.placed) if model else 0
+
+
+def _larger(first: Model | None, second: Model | None) -> Model | None:
+    return second if _placed(second) > _placed(first) else first
+
+
+def _renamed(model: Model | None, addition: str) -> Model | None:
+    return replace(model, method=f"{model.method}, {addition}") if model else None
+
+
+def _linked(graph: MatchGraph) -> float:
+    """How many photos hang together by matches; of many, nearly all are enough."""
+    reach = (graph.inliers >= _LINKING_INLIERS) | torch.eye(len(graph.inliers), dtype=torch.bool)
+    for _ in range(len(reach).bit_length()):
+        reach = (reach.float() @ reach.float()) > 0
+    linked = int(reach.sum(1).max())
+    return linked if linked <= _MANY_PHOTOS else 0.95 * linked
+
+
+def _solution(photos: Photos, survey: _Survey, model: Model) -> Solution:
+    index = {number: row for row, number in enumerate(survey.project.image_ids)}
+    rows = sorted(index[number] for number in model.placed)
+    numbers = [survey.project.image_ids[row] for row in rows]
+    capture, points, tracks = nouns_from_reconstruction(model.reconstruction, photos.take(rows), numbers)
+    groups = [[index[number] for number in group] for group in model.others]
+    left_out = explain_left_out(photos.names, set(rows), groups, (survey.features, survey.graph))
+    figures = {
+        "photos": float(len(photos)),
+        "registered": float(len(rows)),
+        "features_per_photo": float(survey.features.double().mean()),
+        "matched_pairs": float(survey.graph.matched.sum()) / 2,
+        "points": float(len(points)),
+        "sightings": float(len(tracks.point)),
+        "reprojection_error_px": model.reconstruction.compute_mean_reprojection_error(),
+        "parallax_degrees": float(parallax(capture.cameras, points, tracks).median()),
+    }
+    return Solution(capture, points, tracks, left_out, model.method, figures)
