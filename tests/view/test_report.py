@@ -170,14 +170,11 @@ def test_left_out_photos_are_shown_and_names_do_not_lead_out(folder: Path, tmp_p
     Image.new("RGB", (60, 40), "teal").save(source / "good.jpg")
     Image.new("RGB", (60, 40), "red").save(tmp_path / "secret.jpg")
     (source / "bad.jpg").write_text("no photo")
-    names = ("good.jpg", "bad.jpg", "gone.jpg", "../secret.jpg")
+    names = ("good.jpg", "bad.jpg", "gone.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), "nul\0.jpg")
     rewrite(folder, source=str(source), left_out=[{"name": name, "reason": "blurred"} for name in names])
     page = page_of(folder)
-    shown_names = {image["alt"] for image in page.named("img")}
-    assert "good.jpg" in shown_names
-    assert "../secret.jpg" not in shown_names
-    assert page.texts.count("unreadable") == 1
-    assert page.texts.count("no picture") == 2
+    assert {image["alt"] for image in page.named("img")} & set(names) == {"good.jpg"}
+    assert f"blurred bad.jpg, gone.jpg, ../secret.jpg, {tmp_path / 'secret.jpg'}, nul\ufffd.jpg" in page.said
 
 
 def test_a_bare_record_is_enough(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import html
 from dataclasses import dataclass
 
+_CONTROLS = {code: "\ufffd" for code in range(32) if chr(code) not in "\n\t"}
 _VOID = frozenset({"meta", "img", "input", "br", "hr", "wbr"})
 
 
@@ -24,7 +25,7 @@ Attribute = str | int | float | bool | None
 def escape(text: str) -> str:
     """The text with &, <, > and quotes as entities; what UTF-8 or HTML cannot hold becomes a replacement character."""
     clean = text.encode("utf-8", "replace").decode("utf-8")
-    return html.escape("".join(c if c >= " " or c in "\n\t" else "\ufffd" for c in clean), quote=True)
+    return html.escape(clean.translate(_CONTROLS), quote=True)
 
 
 def tag(element: str, *content: Content, **attributes: Attribute) -> Markup:

@@ -76,12 +76,14 @@ def error_map(
 
 def heat(level: Float[Tensor, "H W"]) -> UInt8[Tensor, "3 H W"]:
     """Levels in [0, 1] as colours from near black over violet and red to pale yellow; what lies outside is clipped."""
-    stops = torch.tensor(_HEAT, dtype=torch.float32)
-    position = level.clamp(0, 1) * (len(stops) - 1)
-    below = position.floor().long().clamp(max=len(stops) - 2)
-    blend = (position - below)[..., None]
-    colour = stops[below] * (1 - blend) + stops[below + 1] * blend
-    return (colour + 0.5).to(torch.uint8).permute(2, 0, 1)
+    return _heat_table()[:, (level.clamp(0, 1) * 255).round().long()]
+
+
+def _heat_table() -> UInt8[Tensor, "3 256"]:
+    """The stops, linearly interpolated."""
+    position = np.linspace(0, len(_HEAT) - 1, 256)
+    channels = [np.interp(position, np.arange(len(_HEAT)), channel) for channel in zip(*_HEAT, strict=True)]
+    return torch.from_numpy(np.rint(np.stack(channels)).astype(np.uint8))
 
 
 def heat_colours() -> list[str]:

@@ -37,6 +37,8 @@ _OPENERS = (
     ("images", "the photographs, undistorted", "any image viewer"),
     ("renders", "what the cameras would see of the Gaussians", "any image viewer"),
     ("orbit.mp4", "the film", "any video player"),
+    ("capture.json", "cameras and names, exactly", "photoreal"),
+    ("background.safetensors", "what lies behind the Gaussians", "photoreal"),
     ("run.json", "options, figures and curves of the run", "any text editor"),
 )  # fmt: skip
 
@@ -93,7 +95,7 @@ def _body(evidence: Evidence) -> Iterator[Content]:
         _options(evidence.record),
     )
     record = evidence.record
-    yield tag("footer", f"Made by photoreal {record.version} of {record.source}, seed {record.seed}.")
+    yield tag("footer", f"Made by photoreal {record.version} of {sections.title_of(evidence)}, seed {record.seed}.")
 
 
 def _curves(record: RunRecord) -> Content:

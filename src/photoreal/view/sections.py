@@ -143,9 +143,11 @@ def _film(evidence: Evidence) -> Content:
 def photos(evidence: Evidence) -> Markup:
     """Contact sheets of the photos used and of those left out, with the reasons."""
     held = set(evidence.record.held_out)
+    height, width = evidence.capture.photos.size
+    shape = f"--aspect: {width / height:.3f}"
     used = [_used(evidence, view, held) for view in range(len(evidence.names))]
     told = tag("p", counted(len(used), "photograph"), " in use", _held_words(len(held & set(evidence.names))), ".")
-    return section("Photographs", told, tag("ul", *used, class_="sheet"), _left_out(evidence))
+    return section("Photographs", told, tag("ul", *used, class_="sheet", style=shape), _left_out(evidence))
 
 
 def _held_words(count: int) -> Content:
@@ -166,28 +168,36 @@ def _used(evidence: Evidence, view: int, held: set[str]) -> Markup:
 
 
 def _left_out(evidence: Evidence) -> Content:
+    """Those whose file can be shown on a sheet, each with its reason; the others by reason."""
     if not evidence.record.left_out:
         return tag("p", "None was left out.", class_="quiet")
-    items = [
-        tag(
-            "li",
-            _left_out_picture(Path(evidence.record.source), entry["name"]),
-            tag("span", tag("b", entry["name"]), entry["reason"]),
-        )
-        for entry in evidence.record.left_out
-    ]
-    return join(tag("h3", f"{counted(len(items), 'photograph')} left out"), tag("ul", *items, class_="sheet out"))
+    seen: list[Markup] = []
+    unseen: dict[str, list[str]] = {}
+    for entry in evidence.record.left_out:
+        name, reason = entry["name"], entry["reason"]
+        try:
+            picture = _image(embed_file(_inside(Path(evidence.record.source), name), 200), name)
+            seen.append(tag("li", picture, tag("span", tag("b", name), reason)))
+        except FormatError:
+            unseen.setdefault(reason, []).append(name)
+    lists = [tag("div", tag("dt", reason), tag("dd", ", ".join(names))) for reason, names in unseen.items()]
+    return join(
+        tag("h3", f"{counted(len(evidence.record.left_out), 'photograph')} left out"),
+        tag("ul", *seen, class_="sheet out") if seen else None,
+        tag("dl", *lists, class_="reasons") if lists else None,
+    )
 
 
-def _left_out_picture(source: Path, name: str) -> Markup:
-    path = source / name
+def _inside(source: Path, name: str) -> Path:
+    """The file of that name in what was handed in; a name that leads out of it is not followed."""
+    home = (source if source.is_dir() else source.parent).resolve()
     try:
-        # A name that leads out of the source is not followed.
-        if Path(name).name == name and path.is_file():
-            return _image(embed_file(path, 200), name)
-    except (FormatError, ValueError):
-        return tag("div", "unreadable", class_="blank")
-    return tag("div", "no picture", class_="blank")
+        path = (home / name).resolve()
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{name!r} is no file name: {error}") from error
+    if not path.is_relative_to(home) or not path.is_file():
+        raise FormatError(f"{home} holds no file {name!r}")
+    return path
 
 
 def cameras(evidence: Evidence) -> Markup:
@@ -239,7 +249,10 @@ def _trial(evidence: Evidence, item: Held) -> Markup:
     ]
     label = f"{item.name}: photograph, render, difference"
     return tag(
-        "div", title, tag("div", *trio, class_="trio", role="group", tabindex="0", aria_label=label), class_="trial"
+        "div",
+        title,
+        tag("div", *trio, class_="trio", role="group", tabindex="0", aria_label=label, style=_aspect(comparison.photo)),
+        class_="trial",
     )
 
 
