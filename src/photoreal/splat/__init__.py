@@ -1,1 +1,35 @@
-"""."""
+"""Gaussian splatting: a torch rasterizer that is the specification, a numba one that is fast on a CPU, and `fit`, which turns
+a capture into Gaussians step by step."""
+
+from photoreal.splat.background import Background, background_image, constant_background
+from photoreal.splat.cpu import rasterize_numba, render_colour
+from photoreal.splat.density import DensityConfig
+from photoreal.splat.exposure import Exposures, equal_exposures, expose
+from photoreal.splat.fit import FitConfig, FitStep, fit
+from photoreal.splat.initial import carved_points, gaussians_from_points
+from photoreal.splat.loss import photometric_loss
+from photoreal.splat.reference import rasterize_torch
+from photoreal.splat.renders import Rasterizer, Renders
+from photoreal.splat.splats import Splats
+
+__all__ = [
+    "Background",
+    "DensityConfig",
+    "Exposures",
+    "FitConfig",
+    "FitStep",
+    "Rasterizer",
+    "Renders",
+    "Splats",
+    "background_image",
+    "carved_points",
+    "constant_background",
+    "equal_exposures",
+    "expose",
+    "fit",
+    "gaussians_from_points",
+    "photometric_loss",
+    "rasterize_numba",
+    "rasterize_torch",
+    "render_colour",
+]

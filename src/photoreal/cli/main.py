@@ -1,0 +1,70 @@
+"""`photoreal VERB ...`: parse, run, and say in one line what went wrong."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from photoreal.cli.doctor import Doctor
+from photoreal.cli.eval import Eval
+from photoreal.cli.export import Export
+from photoreal.cli.reconstruct import Reconstruct
+from photoreal.cli.render import Render
+from photoreal.cli.solve import Solve
+from photoreal.cli.splat import Splat
+from photoreal.cli.synth import Synth
+from photoreal.cli.view import View
+from photoreal.core import PhotorealError
+from photoreal.stages import PRESETS, ReconstructConfig, preset
+
+_DESCRIPTION = "Photographs in, photoreal 3D out: cameras, Gaussian splats, renders and a report."
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Carry out one verb; exit code 0, 1 for what a user can mend, 2 for wrong usage, 130 when interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(name)s: %(message)s")
+    try:
+        verb = tyro.cli(
+            _verbs(words), prog="photoreal", description=_DESCRIPTION, args=[w for w in words if w != "--debug"]
+        )
+        verb.run()
+    except PhotorealError as error:
+        if debug:
+            raise
+        print(f"photoreal: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nphotoreal: stopped; what was finished is kept", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _verbs(words: list[str]):  # noqa: ANN202  (a union of dataclasses, which has no type of its own)
+    config = _chosen_preset(words)
+    return (
+        Annotated[Reconstruct, tyro.conf.subcommand("reconstruct", default=Reconstruct(config=config))]
+        | Annotated[Solve, tyro.conf.subcommand("solve", default=Solve(config=config))]
+        | Annotated[Splat, tyro.conf.subcommand("splat", default=Splat(fit=config.fit))]
+        | Annotated[Render, tyro.conf.subcommand("render")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
+        | Annotated[View, tyro.conf.subcommand("view")]
+        | Annotated[Eval, tyro.conf.subcommand("eval")]
+        | Annotated[Synth, tyro.conf.subcommand("synth")]
+        | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+    )
+
+
+def _chosen_preset(words: list[str]) -> ReconstructConfig:
+    """The preset named on the command line is the default that single options then change."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", default="standard")
+    name = parser.parse_known_args(words)[0].preset
+    return preset(name if name in PRESETS else "standard")

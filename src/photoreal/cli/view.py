@@ -1,0 +1,31 @@
+"""`photoreal view`: walk through a scene in the browser."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from photoreal.view.viewer import serve
+
+
+@dataclass(frozen=True)
+class View:
+    """Show splats, points and cameras of a scene folder in the browser, with a switch for each."""
+
+    scene: tyro.conf.Positional[Path] = tyro.MISSING
+    """Scene folder."""
+    port: int = 8080
+    """Port to listen on; the next free one is taken when it is in use."""
+    host: str = "127.0.0.1"
+    """Address to listen on; the default can only be reached from this machine."""
+
+    def run(self) -> None:
+        """Carry out the verb."""
+        server = serve(self.scene, port=self.port, host=self.host)
+        print(f"open http://{self.host}:{server.get_port()} in a browser; Ctrl-C ends", flush=True)
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            server.stop()

@@ -1,0 +1,83 @@
+"""The stories, read top to bottom."""
+
+import dataclasses
+from collections.abc import Generator
+from pathlib import Path
+from typing import Literal
+
+from photoreal import __version__
+from photoreal.core import SceneError
+from photoreal.io import ClaimPolicy, RunRecord, claim, read_run, write_run
+from photoreal.stages import (
+    Progress,
+    ReconstructConfig,
+    fingerprint,
+    plain,
+    render_stage,
+    run_stage,
+    solve_stage,
+    source_fingerprint,
+    splat_stage,
+    stage_of,
+)
+from photoreal.view import write_report
+
+Telling = Generator[Progress, None, RunRecord]
+"""A story tells its progress and ends with the record of the run."""
+
+
+def reconstruct(
+    source: Path,
+    out: Path,
+    config: ReconstructConfig,
+    *,
+    preset: str = "",
+    policy: ClaimPolicy = "new",
+    until: Literal["solve", "report"] = "report",
+) -> Telling:
+    """Turn photographs, a video or a dataset into a scene folder.
+
+    Cameras are found (or read), splats fitted, held-out photos rendered and judged, a film and a report made. A run that
+    was stopped goes on with policy "resume" and ends in the same files as an unbroken one.
+
+    Raises:
+        CaptureError, AlignmentError: the photographs cannot be used.
+        SceneError: the folder holds something else, is in use, or cannot be written.
+    """
+    source, out = source.resolve(), out.resolve()
+    solved = fingerprint("solve", source_fingerprint(source), config.read, config.video, config.sfm)
+    with claim(out, str(source), policy=policy) as former:
+        record = former or RunRecord(__version__, str(source))
+        record = dataclasses.replace(record, preset=preset, options=plain(config), seed=config.seed)
+        write_run(out, record)
+        record = yield from run_stage(out, record, "solve", solved, lambda: solve_stage(out, source, config))
+        if until == "report":
+            record = yield from _show_and_judge(out, record, config)
+        return record
+
+
+def refit(scene: Path, config: ReconstructConfig, *, preset: str = "") -> Telling:
+    """Fit splats anew to a scene folder whose cameras are known, then render, judge and report as `reconstruct` does.
+
+    Raises:
+        SceneError: the folder has no cameras yet.
+    """
+    scene = scene.resolve()
+    with claim(scene, read_run(scene).source, policy="resume") as record:
+        if record is None or stage_of(record, "solve") is None:
+            raise SceneError(f"{scene} has no cameras yet; run photoreal solve first")
+        known = record.options | {name: plain(getattr(config, name)) for name in ("fit", "film", "hold_out", "held_out")}
+        record = dataclasses.replace(record, preset=preset, options=known, seed=config.seed)
+        return (yield from _show_and_judge(scene, record, config))
+
+
+def _show_and_judge(out: Path, record: RunRecord, config: ReconstructConfig) -> Telling:
+    solve = stage_of(record, "solve")
+    fitted = fingerprint(solve and solve.fingerprint, config.fit, config.hold_out, config.held_out, config.seed)
+    record = yield from run_stage(out, record, "splat", fitted, lambda: splat_stage(out, config))
+    drawn, held_out = fingerprint(fitted, config.film), record.held_out
+    record = yield from run_stage(out, record, "render", drawn, lambda: render_stage(out, held_out, config.film))
+    yield Progress("report", "writing", 0, 1)
+    write_report(out)
+    yield Progress("report", "writing", 1, 1)
+    return record

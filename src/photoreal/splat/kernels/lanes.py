@@ -1,0 +1,224 @@
+"""Sixteen float32 lanes as one numba value, written in generic LLVM vector IR.
+
+LLVM lowers the type to whatever the processor has: one 512-bit register, two of 256 bits, or four of 128 bits (NEON, SSE).
+Loads and stores neither check bounds nor wrap negative indices: callers pad their arrays.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, lower_cast, models, register_model
+from numba.np.arrayobj import make_array
+
+LANES = 16
+
+_FLOAT, _INT = ir.FloatType(), ir.IntType(32)
+_VECTOR, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
+_UNDEFINED = ir.Constant(_VECTOR, ir.Undefined)
+_FLAGS = ("contract", "nsz")
+
+
+class LanesType(types.Type):
+    """The numba type of sixteen float32 lanes."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Lanes16")
+
+
+lanes = LanesType()
+
+
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Any) -> None:
+        super().__init__(dmm, fe_type, _VECTOR)
+
+
+def _spread(builder: Any, scalar: Any) -> Any:
+    first = builder.insert_element(_UNDEFINED, scalar, ir.Constant(_INT, 0))
+    return builder.shuffle_vector(first, _UNDEFINED, ir.Constant(_INTS, [0] * LANES))
+
+
+@lower_cast(types.Float, LanesType)
+@lower_cast(types.Integer, LanesType)
+def _from_scalar(context: Any, builder: Any, source: Any, _target: Any, value: Any) -> Any:
+    return _spread(builder, context.cast(builder, value, source, types.float32))
+
+
+def _declare_binary(op: Callable[..., Any], instruction: str) -> None:
+    @infer_global(op)
+    class _Template(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            ours = any(isinstance(a, LanesType) for a in args)
+            if len(args) == 2 and ours and all(isinstance(a, (LanesType, types.Float, types.Integer)) for a in args):
+                return signature(lanes, lanes, lanes)
+            return None
+
+    @lower_builtin(op, lanes, lanes)
+    def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return getattr(builder, instruction)(args[0], args[1], flags=_FLAGS)
+
+
+for _op, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _declare_binary(_op, _instruction)
+
+
+def _address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    array = make_array(sig.args[0])(context, builder, args[0])
+    index = context.cast(builder, args[1], sig.args[1], types.intp)
+    return builder.gep(array.data, [index], inbounds=True)
+
+
+def _external(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    known = builder.module.globals.get(name)
+    return known or ir.Function(builder.module, ir.FunctionType(result, arguments), name)
+
+
+@intrinsic
+def load(typing_context, array, index):
+    """The sixteen values from `array[index]` on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = builder.bitcast(_address(context, builder, sig, args), _VECTOR.as_pointer())
+        return builder.load(pointer, align=4)
+
+    return lanes(array, index), generate
+
+
+@intrinsic
+def store(typing_context, array, index, value):
+    """Write sixteen values from `array[index]` on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = builder.bitcast(_address(context, builder, sig, args), _VECTOR.as_pointer())
+        builder.store(args[2], pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, index, lanes), generate
+
+
+@intrinsic
+def item(typing_context, array, index):
+    """`array[index]` without the check for negative indices."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_address(context, builder, sig, args))
+
+    return array.dtype(array, index), generate
+
+
+@intrinsic
+def spread(typing_context, value):
+    """The same number in every lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _spread(builder, context.cast(builder, args[0], sig.args[0], types.float32))
+
+    return lanes(value), generate
+
+
+@intrinsic
+def lane_numbers(typing_context):
+    """0, 1, ... 15."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(_VECTOR, [float(i) for i in range(LANES)])
+
+    return lanes(), generate
+
+
+@intrinsic
+def absolute(typing_context, value):
+    """The absolute value of each lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.call(_external(builder, "llvm.fabs.v16f32", _VECTOR, [_VECTOR]), [args[0]])
+
+    return lanes(lanes), generate
+
+
+def _comparing(comparison: str, doc: str) -> Any:
+    def select(typing_context, left, right, if_true, if_false):
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.select(builder.fcmp_ordered(comparison, args[0], args[1]), args[2], args[3])
+
+        return lanes(lanes, lanes, lanes, lanes), generate
+
+    select.__doc__ = doc
+    return intrinsic(select)
+
+
+where_at_least = _comparing(">=", "`if_true` in the lanes where left >= right, else `if_false`.")
+where_less = _comparing("<", "`if_true` in the lanes where left < right, else `if_false`.")
+
+
+def _extreme(comparison: str, doc: str) -> Any:
+    def choose(typing_context, left, right):
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.select(builder.fcmp_ordered(comparison, args[0], args[1]), args[0], args[1])
+
+        return lanes(lanes, lanes), generate
+
+    choose.__doc__ = doc
+    return intrinsic(choose)
+
+
+smaller = _extreme("<", "The smaller value of each lane.")
+larger = _extreme(">", "The larger value of each lane.")
+
+
+def _reducing(name: str, starts: bool, flags: tuple[str, ...], doc: str) -> Any:
+    def reduce(typing_context, value):
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            head = [ir.Constant(_FLOAT, 0.0)] if starts else []
+            function = _external(builder, name, _FLOAT, [_FLOAT] * len(head) + [_VECTOR])
+            return builder.call(function, [*head, args[0]], fastmath=flags)
+
+        return types.float32(lanes), generate
+
+    reduce.__doc__ = doc
+    return intrinsic(reduce)
+
+
+total = _reducing("llvm.vector.reduce.fadd.v16f32", True, ("reassoc", "nsz"), "The sum of the lanes.")
+greatest = _reducing("llvm.vector.reduce.fmax.v16f32", False, ("nnan", "nsz"), "The largest lane.")
+
+
+def _exp2_coefficients(degree: int) -> list[float]:
+    """Weights of a polynomial for 2**x on [0, 1) that nearly minimises the relative error (fitted at Chebyshev nodes)."""
+    nodes = np.cos((np.arange(400) + 0.5) / 400 * np.pi) * 0.5 + 0.5
+    return [float(c) for c in np.polyfit(nodes, 2.0**nodes, degree, w=2.0**-nodes)]
+
+
+_EXP2 = _exp2_coefficients(5)
+
+
+@intrinsic
+def exp2(typing_context, value):
+    """2**x of each lane, relative error below 4e-7; x is clamped to [-126, 126]."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        def constant(number: float) -> Any:
+            return ir.Constant(_VECTOR, [number] * LANES)
+
+        low = builder.select(builder.fcmp_ordered(">", args[0], constant(-126.0)), args[0], constant(-126.0))
+        x = builder.select(builder.fcmp_ordered("<", low, constant(126.0)), low, constant(126.0))
+        whole = builder.call(_external(builder, "llvm.floor.v16f32", _VECTOR, [_VECTOR]), [x])
+        rest = builder.fsub(x, whole)
+        mantissa = constant(_EXP2[0])
+        for coefficient in _EXP2[1:]:
+            mantissa = builder.fadd(builder.fmul(mantissa, rest, flags=_FLAGS), constant(coefficient), flags=_FLAGS)
+        exponent = builder.shl(builder.fptosi(whole, _INTS), ir.Constant(_INTS, [23] * LANES))
+        return builder.bitcast(builder.add(builder.bitcast(mantissa, _INTS), exponent), _VECTOR)
+
+    return lanes(lanes), generate

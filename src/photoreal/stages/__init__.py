@@ -1,0 +1,35 @@
+"""Stages: each turns what a scene folder holds into what it holds next, tells its progress, and is remembered in `run.json`."""
+
+from photoreal.stages.config import PRESETS, FilmConfig, Preset, ReconstructConfig, preset
+from photoreal.stages.ledger import fingerprint, plain, run_stage, source_fingerprint, stage_of
+from photoreal.stages.progress import Outcome, Progress
+from photoreal.stages.renders import compare, means, perceptual_network, render, render_stage, save
+from photoreal.stages.score import score
+from photoreal.stages.solve import solve_stage
+from photoreal.stages.splats import read_splats, splat_stage, split
+
+__all__ = [
+    "PRESETS",
+    "FilmConfig",
+    "Outcome",
+    "Preset",
+    "Progress",
+    "ReconstructConfig",
+    "compare",
+    "fingerprint",
+    "means",
+    "perceptual_network",
+    "plain",
+    "preset",
+    "read_splats",
+    "render",
+    "render_stage",
+    "run_stage",
+    "save",
+    "score",
+    "solve_stage",
+    "source_fingerprint",
+    "splat_stage",
+    "split",
+    "stage_of",
+]

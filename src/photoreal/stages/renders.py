@@ -1,0 +1,104 @@
+"""The splats of a scene folder in; pictures of its held-out cameras, how good they are, and a film out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from photoreal.core import Cameras, MissingWeightsError, bytes_from_unit, unit_from_bytes
+from photoreal.io import atomic_folder, read_capture
+from photoreal.metrics import lpips, match_colours, psnr, ssim
+from photoreal.models import LpipsAlex, PerceptualNetwork
+from photoreal.splat import Splats, background_image, render_colour
+
+from photoreal.stages.config import FilmConfig
+from photoreal.stages.ledger import Work
+from photoreal.stages.progress import Outcome, Progress
+from photoreal.stages.splats import read_splats
+from photoreal.view import orbit_cameras, write_film
+
+
+def render_stage(folder: Path, held_out: list[str], film: FilmConfig) -> Work:
+    """Afterwards `renders/held_out` holds a picture for each held-out photo, `orbit.mp4` the film, the outcome the figures."""
+    scene, splats = read_capture(folder), read_splats(folder)
+    names = scene.capture.photos.names
+    network, notes = perceptual_network()
+    figures: dict[str, float] = {}
+    with atomic_folder(folder / "renders") as partial:
+        (partial / "held_out").mkdir(parents=True)
+        for done, name in enumerate(held_out):
+            yield Progress("render", "held-out photos", done, len(held_out))
+            view = names.index(name)
+            image = render(splats, scene.capture.cameras.take([view]))
+            save(partial / "held_out" / f"{name}.png", image)
+            photo, mask = unit_from_bytes(scene.capture.photos.images[view]), scene.capture.photos.masks[view]
+            figures |= {f"{key}/{name}": value for key, value in compare(image, photo, mask, network).items()}
+    figures |= means(figures)
+    if film.frames:
+        cameras = orbit_cameras(scene.capture.cameras, scene.points, film.frames, _film_size(scene.capture.cameras, film))
+        yield from _film(folder / "orbit.mp4", splats, cameras, film)
+    if not held_out:
+        notes = (*notes, "no photo was held out, so the splats could not be judged on unseen photos")
+    return Outcome("embedded: numba rasterizer; LPIPS on AlexNet" if network else "embedded: numba rasterizer", figures, notes=notes)
+
+
+def render(splats: Splats, camera: Cameras) -> Float[Tensor, "3 H W"]:
+    """What the first camera sees, sRGB in [0, 1]."""
+    with torch.no_grad():
+        colour, transmittance = render_colour(splats.gaussians, camera)
+        return (colour + transmittance * background_image(splats.background, camera)).clamp(0, 1)
+
+
+def save(path: Path, image: Float[Tensor, "3 H W"]) -> None:
+    """Write an image in [0, 1] as PNG."""
+    Image.fromarray(bytes_from_unit(image).permute(1, 2, 0).numpy()).save(path, compress_level=3)
+
+
+def perceptual_network() -> tuple[PerceptualNetwork | None, tuple[str, ...]]:
+    """LPIPS's network, or None and the reason why it is missing."""
+    try:
+        return LpipsAlex().load(), ()
+    except MissingWeightsError as error:
+        return None, (f"LPIPS was not measured: {error}",)
+
+
+def compare(
+    image: Float[Tensor, "3 H W"],
+    photo: Float[Tensor, "3 H W"],
+    mask: Bool[Tensor, "H W"],
+    network: PerceptualNetwork | None,
+) -> dict[str, float]:
+    """PSNR, SSIM, colour-matched PSNR and, with a network, LPIPS of a render against its photo."""
+    figures = {
+        "psnr": psnr(image, photo, mask),
+        "ssim": ssim(image, photo, mask),
+        "psnr_colour_matched": psnr(match_colours(image, photo, mask), photo, mask),
+    }
+    if network is not None:
+        with torch.no_grad():
+            figures["lpips"] = lpips(image, photo, network, mask)
+    return figures
+
+
+def means(figures: dict[str, float]) -> dict[str, float]:
+    """The mean over photos of each figure named KEY/PHOTO."""
+    keys = sorted({name.split("/", 1)[0] for name in figures if "/" in name})
+    groups = {key: [value for name, value in figures.items() if name.startswith(f"{key}/")] for key in keys}
+    return {key: sum(values) / len(values) for key, values in groups.items()}
+
+
+def _film_size(cameras: Cameras, film: FilmConfig) -> tuple[int, int]:
+    height, width = cameras.size
+    scale = min(1.0, film.side / max(height, width))
+    return max(2, round(height * scale / 2) * 2), max(2, round(width * scale / 2) * 2)
+
+
+def _film(path: Path, splats: Splats, cameras: Cameras, film: FilmConfig) -> Iterator[Progress]:
+    frames: list[UInt8[Tensor, "3 H W"]] = []
+    for done in range(len(cameras)):
+        yield Progress("render", "film", done, len(cameras))
+        frames.append(bytes_from_unit(render(splats, cameras.take([done]))))
+    write_film(path, frames, film.fps)

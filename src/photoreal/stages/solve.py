@@ -1,0 +1,111 @@
+"""Photographs, a video or a dataset in; the capture of a scene folder out."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+
+from photoreal.align import Solution, solve
+from photoreal.core import CaptureError, Photos, Tracks
+from photoreal.io import (
+    LeftOutRecord,
+    PhotoReading,
+    PosedReading,
+    Skipped,
+    SourceKind,
+    detect,
+    read_colmap,
+    read_nerfstudio,
+    read_photos,
+    read_video,
+    write_capture,
+)
+from photoreal.stages.config import ReconstructConfig
+from photoreal.stages.ledger import Work
+from photoreal.stages.progress import Outcome, Progress
+
+
+def solve_stage(folder: Path, source: Path, config: ReconstructConfig) -> Work:
+    """Afterwards the folder holds undistorted photos with their cameras and points.
+
+    Datasets bring their cameras along; for photographs and videos they are found by structure from motion.
+
+    Raises:
+        CaptureError: there is nothing to read.
+        AlignmentError: no cameras could be found.
+    """
+    kind = detect(source)
+    yield Progress("solve", f"reading {_NOUNS[kind]}", 0, 0)
+    if kind == "colmap" or kind == "nerfstudio":
+        reading = (read_colmap if kind == "colmap" else read_nerfstudio)(source, config.read)
+        return _keep_posed(folder, reading, kind)
+    reading = read_video(source, config.video, max_side=config.read.max_side) if kind == "video" else None
+    reading = reading or read_photos(source, config.read)
+    _check_several(reading)
+    solution = yield from _solve(reading.photos, config)
+    return _keep_solved(folder, reading, solution)
+
+
+_NOUNS: dict[SourceKind, str] = {
+    "photos": "photographs",
+    "video": "the video",
+    "colmap": "the COLMAP dataset",
+    "nerfstudio": "the nerfstudio dataset",
+}
+
+
+def _check_several(reading: PhotoReading) -> None:
+    if len(reading.photos) < 2:
+        rest = f" ({len(reading.skipped)} more could not be used)" if reading.skipped else ""
+        raise CaptureError(f"1 photo is not enough to find cameras{rest}; give at least 2 that show the same place")
+
+
+def _solve(photos: Photos, config: ReconstructConfig) -> Generator[Progress, None, Solution]:
+    for step in solve(photos, config.sfm):
+        if isinstance(step, Solution):
+            return step
+        yield Progress("solve", step.phase, step.done, step.total)
+    raise AssertionError("solve ends with a solution")
+
+
+def _keep_solved(folder: Path, reading: PhotoReading, solution: Solution) -> Outcome:
+    left_out = _left_out(reading.skipped) + [
+        LeftOutRecord(name=item.name, reason=item.reason) for item in solution.left_out
+    ]
+    write_capture(folder, solution.capture, solution.points, solution.tracks)
+    return Outcome(
+        f"embedded: {solution.method}",
+        figures={
+            "photos": float(len(reading.photos) + len(reading.skipped)),
+            "registered": float(len(solution.capture)),
+            "points": float(len(solution.points)),
+            **solution.figures,
+        },
+        notes=_padding_note(solution.capture.photos),
+        record={"photos": list(solution.capture.photos.names), "left_out": left_out},
+    )
+
+
+def _keep_posed(folder: Path, reading: PosedReading, kind: SourceKind) -> Outcome:
+    none = Tracks(torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long), torch.empty(0, 2))
+    write_capture(folder, reading.capture, reading.points, none)
+    return Outcome(
+        f"cameras of the {kind} dataset",
+        figures={
+            "photos": float(len(reading.capture) + len(reading.skipped)),
+            "registered": float(len(reading.capture)),
+            "points": float(len(reading.points)),
+        },
+        record={"photos": list(reading.capture.photos.names), "left_out": _left_out(reading.skipped)},
+    )
+
+
+def _left_out(skipped: tuple[Skipped, ...]) -> list[LeftOutRecord]:
+    return [LeftOutRecord(name=item.name, reason=item.reason) for item in skipped]
+
+
+def _padding_note(photos: Photos) -> tuple[str, ...]:
+    covered = photos.masks.float().mean().item()
+    if covered > 0.9:
+        return ()
+    return (f"{1 - covered:.0%} of the pixels are masked or lie outside the smaller photos",)

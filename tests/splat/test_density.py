@@ -1,0 +1,56 @@
+"""Copies that look like their original, and moves that keep the count."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from photoreal.core import Cameras
+from photoreal.splat import rasterize_numba
+from photoreal.splat.density import copies_of, draw_sources, opacity_of
+from photoreal.splat.harmonics import opacity_from_logit
+from photoreal.splat.optimise import gaussians_of, grow, parameters_of, relocate
+from test_rasterizers import random_gaussians
+
+
+@given(st.floats(0.01, 0.98), st.integers(1, 51))
+def test_copies_keep_the_opacity_at_the_centre(opacity, copies):
+    new, scales = copies_of(torch.tensor([opacity]).double(), torch.ones(1, 3).double(), torch.tensor([copies]))
+    assert abs(1 - (1 - new.item()) ** copies - opacity) < 1e-9
+    assert 0 < scales.max() <= 1 + 1e-9
+
+
+def test_a_split_gaussian_renders_as_before():
+    gaussian = random_gaussians(1, 1, opacity_count=1, colour_count=1).map(lambda t: t.float())
+    gaussian = gaussian.replace(
+        means=torch.tensor([[0.0, 0.0, 3.0]]),
+        log_scales=torch.full((1, 3), -0.7),
+        opacity_harmonics=opacity_from_logit(torch.tensor([0.8])),
+    )
+    intrinsics = torch.tensor([[[60.0, 0, 32], [0, 60, 32], [0, 0, 1]]])
+    camera, black = Cameras(torch.eye(4)[None], intrinsics, (64, 64)), torch.zeros(1, 3)
+    parameters = parameters_of(gaussian)
+    grow(parameters, 2, generator=torch.Generator().manual_seed(0))
+    before, after = (rasterize_numba(g, camera, black).alpha for g in (gaussian, gaussians_of(parameters)))
+    assert len(gaussians_of(parameters)) == 3
+    assert (before - after).abs().mean() < 0.012
+    assert (before - after).abs()[0, 32, 32] < 0.01
+
+
+def test_relocation_leaves_no_dead_and_keeps_the_count():
+    gaussians = random_gaussians(2, 200, opacity_count=1).map(lambda t: t.float())
+    logits = torch.where(torch.arange(200) < 50, torch.tensor(-8.0), torch.tensor(1.0))
+    parameters = parameters_of(gaussians.replace(opacity_harmonics=opacity_from_logit(logits)))
+    moved = relocate(parameters, dead_opacity=0.005, generator=torch.Generator().manual_seed(0))
+    assert moved == 50
+    opacity = opacity_of(parameters["opacity_harmonics"].value)
+    assert len(opacity) == 200
+    assert opacity.min() > 0.005
+    means = parameters["means"].value.detach()
+    assert (means[:50, None] == means[None, 50:]).all(-1).any(1).all()
+
+
+def test_sources_are_drawn_by_opacity():
+    opacity = torch.tensor([0.0, 0.1, 0.4, 0.0])
+    drawn = draw_sources(opacity, 10_000, torch.Generator().manual_seed(0))
+    share = torch.bincount(drawn, minlength=4) / 10_000
+    assert torch.allclose(share, torch.tensor([0.0, 0.2, 0.8, 0.0]), atol=0.02)
