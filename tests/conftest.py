@@ -5,8 +5,8 @@ import os
 # Before torch is loaded: threads that wait sleep, else tests beside other work are ten times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import torch  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import torch
+from hypothesis import settings
 
 # The same examples on every machine: a failure seen once can be seen again.
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=50, database=None)

@@ -66,7 +66,9 @@ def refit(scene: Path, config: ReconstructConfig, *, preset: str = "") -> Tellin
     with claim(scene, read_run(scene).source, policy="resume") as record:
         if record is None or stage_of(record, "solve") is None:
             raise SceneError(f"{scene} has no cameras yet; run photoreal solve first")
-        known = record.options | {name: plain(getattr(config, name)) for name in ("fit", "film", "hold_out", "held_out")}
+        known = record.options | {
+            name: plain(getattr(config, name)) for name in ("fit", "film", "hold_out", "held_out")
+        }
         record = dataclasses.replace(record, preset=preset, options=known, seed=config.seed)
         return (yield from _show_and_judge(scene, record, config))
 

@@ -3,18 +3,18 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from test_rasterizers import random_gaussians
 
 from photoreal.core import Cameras
 from photoreal.splat import rasterize_numba
 from photoreal.splat.density import copies_of, draw_sources, opacity_of
 from photoreal.splat.harmonics import opacity_from_logit
 from photoreal.splat.optimise import gaussians_of, grow, parameters_of, relocate
-from test_rasterizers import random_gaussians
 
 
 @given(st.floats(0.01, 0.98), st.integers(1, 51))
 def test_copies_keep_the_opacity_at_the_centre(opacity, copies):
-    new, scales = copies_of(torch.tensor([opacity]).double(), torch.ones(1, 3).double(), torch.tensor([copies]))
+    new, scales = copies_of(torch.tensor([opacity], dtype=torch.float64), torch.ones(1, 3), torch.tensor([copies]))
     assert abs(1 - (1 - new.item()) ** copies - opacity) < 1e-9
     assert 0 < scales.max() <= 1 + 1e-9
 

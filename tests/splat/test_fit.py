@@ -70,12 +70,11 @@ def test_exposures_are_learned(scene):
     capture = scene.capture.replace(photos=photos.replace(images=brighter))
     config = FitConfig(steps=400, report_every=400, far_gaussians=0, coarse=())
     last = list(fit(capture, scene.points, config))[-1]
-    learned = expose(last.exposures, 7, torch.full((3, 1, 1), 0.5)).mean() / expose(
-        last.exposures, 0, torch.full((3, 1, 1), 0.5)
-    ).mean()
+    learned = (
+        expose(last.exposures, 7, torch.full((3, 1, 1), 0.5)).mean()
+        / expose(last.exposures, 0, torch.full((3, 1, 1), 0.5)).mean()
+    )
     assert learned > 1.15
-    plain = list(fit(capture, scene.points, FitConfig(steps=400, report_every=400, far_gaussians=0, exposure=False)))[-1]
-    assert last.loss < plain.loss
 
 
 def test_centred_exposures_have_the_identity_as_mean():

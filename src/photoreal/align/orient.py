@@ -9,7 +9,7 @@ from photoreal.core import rigid
 CAMERA_DISTANCE = 2.0
 """Median distance of the cameras from the origin."""
 
-_TRUST_IN_MEAN_UP = 0.01
+_TRUST_IN_MEAN_UP = 0.002
 
 
 def oriented_from_world(cam_from_world: Float[Tensor, "V 4 4"], points: Float[Tensor, "N 3"]) -> Float[Tensor, "4 4"]:

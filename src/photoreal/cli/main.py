@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _verbs(words: list[str]):  # noqa: ANN202  (a union of dataclasses, which has no type of its own)
+def _verbs(words: list[str]):
     config = _chosen_preset(words)
     return (
         Annotated[Reconstruct, tyro.conf.subcommand("reconstruct", default=Reconstruct(config=config))]

@@ -28,7 +28,7 @@ class Reconstruct:
     """Go on with a stopped run in this folder."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace the scene that the folder holds."""
-    config: tyro.conf.OmitArgPrefixes[ReconstructConfig] = field(default_factory=ReconstructConfig)
+    config: Annotated[ReconstructConfig, tyro.conf.arg(name="")] = field(default_factory=ReconstructConfig)
     """Options of every stage."""
 
     def run(self) -> None:
@@ -56,5 +56,10 @@ def summary(folder: Path, record: RunRecord) -> str:
         lines.append(f"{len(record.held_out)} held-out photos: " + ", ".join(shares))
     spent = ", ".join(f"{stage.name} {stage.seconds:.0f} s" for stage in record.stages)
     models = "; ".join(f"{stage.name}: {stage.model}" for stage in record.stages)
-    lines += [f"time: {spent}", f"models: {models}", f"report: {folder / 'report.html'}", f"look: photoreal view {folder}"]
+    lines += [
+        f"time: {spent}",
+        f"models: {models}",
+        f"report: {folder / 'report.html'}",
+        f"look: photoreal view {folder}",
+    ]
     return "\n".join(lines)

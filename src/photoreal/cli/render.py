@@ -51,7 +51,7 @@ class Render:
             names = [f"{i:05d}" for i in range(len(cameras))]
         return cameras, names
 
-    def _render(self, cameras: Cameras, names: list[str]):  # noqa: ANN202
+    def _render(self, cameras: Cameras, names: list[str]):
         splats = read_splats(self.scene)
         with atomic_folder(self.out) as partial:
             for i, name in enumerate(names):

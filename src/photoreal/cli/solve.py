@@ -24,7 +24,7 @@ class Solve:
     """Which preset's options to start from."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace the scene that the folder holds."""
-    config: tyro.conf.OmitArgPrefixes[ReconstructConfig] = field(default_factory=ReconstructConfig)
+    config: Annotated[ReconstructConfig, tyro.conf.arg(name="")] = field(default_factory=ReconstructConfig)
     """Options; only those of reading and of cameras matter here."""
 
     def run(self) -> None:

@@ -67,9 +67,7 @@ def exploring_noise(
     return noise
 
 
-def draw_sources(
-    opacity: Float[Tensor, " N"], count: int, generator: torch.Generator
-) -> Int64[Tensor, " {count}"]:
+def draw_sources(opacity: Float[Tensor, " N"], count: int, generator: torch.Generator) -> Int64[Tensor, " {count}"]:
     """Numbers of Gaussians drawn in proportion to opacity."""
     cumulative = torch.cumsum(opacity.double(), 0)
     drawn = torch.rand(count, generator=generator, dtype=torch.float64) * cumulative[-1]

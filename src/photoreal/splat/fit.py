@@ -35,7 +35,7 @@ class FitConfig:
     background: Literal["sphere", "white", "black"] = "sphere"
     """What lies behind everything: a learned sphere at infinity, or a fixed colour."""
     outside: Literal["ignore", "empty"] = "ignore"
-    """What masked pixels mean: unknown (ignored), or empty, so that the background shows there."""
+    """What masked pixels mean: unknown (ignored), or empty as in cut-out objects, so that a fixed background shows there."""
     exposure: bool = True
     """Learn an affine exposure and white balance for each photo."""
     far_gaussians: int = 1500
@@ -154,7 +154,7 @@ def _start(capture: Capture, points: Points, config: FitConfig, seed: int) -> _T
 
 
 def _first_background(capture: Capture, config: FitConfig) -> Background:
-    if config.background != "sphere":
+    if config.background != "sphere" or config.outside == "empty":
         return constant_background(torch.full((3,), 1.0 if config.background == "white" else 0.0))
     harmonics = torch.zeros(16, 3)
     mean = unit_from_bytes(capture.photos.images[:, :, ::8, ::8]).mean((0, 2, 3))
@@ -185,6 +185,7 @@ def _target(capture: Capture, view: int, scale: float, config: FitConfig) -> _Ta
         mask = torch.nn.functional.interpolate(mask[None, None].float(), size=size, mode="area")[0, 0] > 0.99
         camera = camera.resized(size)
     if config.outside == "empty":
+        image = torch.where(mask, image, torch.full_like(image, 1.0 if config.background == "white" else 0.0))
         mask = torch.ones_like(mask)
     return _Target(image, mask, camera)
 
@@ -209,7 +210,7 @@ def _update(training: _Training, step: int, config: FitConfig) -> None:
     rates = _rates(training.extent, step, config)
     for name, p in training.gaussians.items():
         p.update(rates[name])
-    if config.background == "sphere":
+    if config.background == "sphere" and config.outside == "ignore":
         training.background.update(np.full(1, 2e-3, np.float32))
     if config.exposure:
         training.matrices.update(np.full(1, 1e-3, np.float32))

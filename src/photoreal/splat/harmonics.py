@@ -43,9 +43,7 @@ def harmonic_basis(directions: Float[Tensor, "*batch 3"], count: int) -> Float[T
     return torch.stack(basis, dim=-1)
 
 
-def view_colours(
-    colour_harmonics: Float[Tensor, "N K 3"], directions: Float[Tensor, "N 3"]
-) -> Float[Tensor, "N 3"]:
+def view_colours(colour_harmonics: Float[Tensor, "N K 3"], directions: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3"]:
     """sRGB colours, at least 0 and unbounded above, seen along unit directions (Kerbl et al. 2023)."""
     basis = harmonic_basis(directions, colour_harmonics.shape[1])
     return ((basis[..., None] * colour_harmonics).sum(1) + 0.5).clamp_min(0)

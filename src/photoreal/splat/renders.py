@@ -31,9 +31,7 @@ class Renders(Value):
 class Rasterizer(Protocol):
     """Renders Gaussians from cameras, each over its own constant background colour."""
 
-    def __call__(
-        self, gaussians: Gaussians, cameras: Cameras, backgrounds: Float[Tensor, "V 3"]
-    ) -> Renders: ...
+    def __call__(self, gaussians: Gaussians, cameras: Cameras, backgrounds: Float[Tensor, "V 3"]) -> Renders: ...
 
 
 NEAR = 0.01

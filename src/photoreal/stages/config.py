@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from photoreal.align import SfmConfig
+from photoreal.align import DRAFT_SFM, SfmConfig
 from photoreal.io import ReadConfig, VideoConfig
 from photoreal.splat import DensityConfig, FitConfig
 
 Preset = Literal["draft", "standard", "best"]
+"""draft: minutes on a laptop; standard: what to use; best: hours on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class ReconstructConfig:
 PRESETS: dict[Preset, ReconstructConfig] = {
     "draft": ReconstructConfig(
         read=ReadConfig(max_side=800),
+        sfm=DRAFT_SFM,
         video=VideoConfig(frames=40),
         fit=FitConfig(steps=1500, max_gaussians=60_000),
         film=FilmConfig(frames=72, side=480),
@@ -62,7 +64,7 @@ PRESETS: dict[Preset, ReconstructConfig] = {
         film=FilmConfig(frames=240, side=960),
     ),
 }
-"""draft: minutes on a laptop; standard: what to use; best: hours on a CPU."""
+"""The options of each preset."""
 
 
 def preset(name: Preset) -> ReconstructConfig:

@@ -13,7 +13,6 @@ from photoreal.io import atomic_folder, read_capture
 from photoreal.metrics import lpips, match_colours, psnr, ssim
 from photoreal.models import LpipsAlex, PerceptualNetwork
 from photoreal.splat import Splats, background_image, render_colour
-
 from photoreal.stages.config import FilmConfig
 from photoreal.stages.ledger import Work
 from photoreal.stages.progress import Outcome, Progress
@@ -38,11 +37,17 @@ def render_stage(folder: Path, held_out: list[str], film: FilmConfig) -> Work:
             figures |= {f"{key}/{name}": value for key, value in compare(image, photo, mask, network).items()}
     figures |= means(figures)
     if film.frames:
-        cameras = orbit_cameras(scene.capture.cameras, scene.points, film.frames, _film_size(scene.capture.cameras, film))
+        cameras = orbit_cameras(
+            scene.capture.cameras, scene.points, film.frames, _film_size(scene.capture.cameras, film)
+        )
         yield from _film(folder / "orbit.mp4", splats, cameras, film)
     if not held_out:
         notes = (*notes, "no photo was held out, so the splats could not be judged on unseen photos")
-    return Outcome("embedded: numba rasterizer; LPIPS on AlexNet" if network else "embedded: numba rasterizer", figures, notes=notes)
+    return Outcome(
+        "embedded: numba rasterizer; LPIPS on AlexNet" if network else "embedded: numba rasterizer",
+        figures,
+        notes=notes,
+    )
 
 
 def render(splats: Splats, camera: Cameras) -> Float[Tensor, "3 H W"]:

@@ -17,7 +17,15 @@ from photoreal.core import (
     unit_from_bytes,
 )
 from photoreal.io import image_paths, read_capture, read_nerfstudio_cameras, read_run, read_tensors
-from photoreal.metrics import accuracy, completeness, depth_error, f_score, pose_auc, rotation_errors, translation_errors
+from photoreal.metrics import (
+    accuracy,
+    completeness,
+    depth_error,
+    f_score,
+    pose_auc,
+    rotation_errors,
+    translation_errors,
+)
 from photoreal.splat import rasterize_numba
 from photoreal.stages.renders import compare, means, perceptual_network, render
 from photoreal.stages.splats import read_splats
@@ -60,7 +68,9 @@ def _against(folder: Path, truth: Path) -> dict[str, float | None]:
     number = {Path(name).stem: i for i, name in enumerate(names)}
     pairs = [(i, number[Path(n).stem]) for i, n in enumerate(image_paths(folder)) if Path(n).stem in number]
     if len(pairs) < 3:
-        raise CaptureError(f"{truth} has cameras for {len(pairs)} of the scene's {len(scene.capture)} photos; 3 are needed")
+        raise CaptureError(
+            f"{truth} has cameras for {len(pairs)} of the scene's {len(scene.capture)} photos; 3 are needed"
+        )
     ours, theirs = scene.capture.cameras.take([i for i, _ in pairs]), cameras.take([j for _, j in pairs])
     auc = pose_auc(ours, cameras, (5, 30), views=[j for _, j in pairs])
     figures: dict[str, float | None] = {

@@ -108,4 +108,7 @@ def _padding_note(photos: Photos) -> tuple[str, ...]:
     covered = photos.masks.float().mean().item()
     if covered > 0.9:
         return ()
-    return (f"{1 - covered:.0%} of the pixels are masked or lie outside the smaller photos",)
+    return (
+        f"{1 - covered:.0%} of the pixels are masked or lie outside the smaller photos and are ignored; if the photos are "
+        "cut-outs of an object, --fit.outside empty makes their surroundings empty",
+    )

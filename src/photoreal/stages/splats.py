@@ -17,7 +17,6 @@ from photoreal.splat import (
     fit,
     render_colour,
 )
-
 from photoreal.stages.config import ReconstructConfig
 from photoreal.stages.ledger import Work
 from photoreal.stages.progress import Outcome, Progress
@@ -59,7 +58,11 @@ def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
     )
     figures = {"gaussians": float(len(last.gaussians)), "steps": float(last.index), "loss": last.loss}
     return Outcome(
-        "embedded: numba rasterizer", figures, curves, notes, {"held_out": [scene.capture.photos.names[i] for i in held]}
+        "embedded: numba rasterizer",
+        figures,
+        curves,
+        notes,
+        {"held_out": [scene.capture.photos.names[i] for i in held]},
     )
 
 

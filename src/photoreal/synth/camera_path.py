@@ -1,4 +1,4 @@
-"""Where a photographer stands: two hand-held arcs before one place, and views between them that are kept for testing."""
+"""Where a photographer stands: two hand-held arcs before one place, and views between them kept for testing."""
 
 from dataclasses import dataclass
 

@@ -18,16 +18,9 @@ from photoreal.synth.reading_room import reading_room
 from photoreal.synth.shapes import Thing
 from photoreal.synth.truth import compact, simplified, write_depth, write_mesh, write_transforms
 
-MESH_CELLS = {
-    "brick wall": 0.03,
-    "floor": 0.05,
-    "eastern wall": 0.08,
-    "western wall": 0.06,
-    "ceiling": 0.2,
-    "rug": 0.03,
-}
+MESH_CELLS = {"brick wall": 0.05, "floor": 0.1, "eastern wall": 0.15, "western wall": 0.12, "ceiling": 0.4, "rug": 0.06}
 """Metres a cell of the simplified mesh; everything not named takes `MESH_CELL`."""
-MESH_CELL = 0.012
+MESH_CELL = 0.024
 
 
 @dataclass(frozen=True)
@@ -40,9 +33,11 @@ class CaptureConfig:
     """Views between the photographs, without noise or drift, for testing."""
     size: tuple[int, int] = (600, 800)
     """Height and width in pixels."""
-    samples: int = 20
-    """Light paths a pixel, before denoising."""
-    quality: int = 92
+    strata: int = 2
+    """Light paths along each side of a photograph's pixel, before denoising: its square is their number."""
+    held_out_strata: int = 3
+    """The same for held-out views."""
+    quality: int = 89
     """JPEG quality."""
     depth_divisor: int = 4
     """Depth maps have this fraction of the photographs' height and width."""
@@ -66,8 +61,8 @@ class RenderStep:
 def render_capture(out: Path, config: CaptureConfig = CaptureConfig()) -> Iterator[RenderStep]:
     """Path trace the reading room into `out`, yielding after each piece; photographs' light already there is kept.
 
-    Leaves photos/, held_out/ and truth/ (transforms.json, depth/, mesh.ply). Linear radiance is kept in light/ while the
-    work lasts, so that a killed run goes on, and is removed at the end.
+    Leaves photos/, held_out/ and truth/ (transforms.json, depth/, mesh.ply). Linear radiance is kept in light/ while
+    the work lasts, so that a killed run goes on, and is removed at the end.
 
     Raises:
         MissingDependencyError: mitsuba, pyoidn or an LLVM library is missing (the `synth` extra).
@@ -92,7 +87,8 @@ def render_capture(out: Path, config: CaptureConfig = CaptureConfig()) -> Iterat
     for index in range(total):
         path = out / "light" / f"{index:03d}.npy"
         if not path.exists():
-            light = _trace(tracer, lens, poses[index], config, seed=1000 * index)
+            strata = config.strata if index < config.photos else config.held_out_strata
+            light = _trace(tracer, lens, poses[index], strata, seed=1000 * index)
             np.save(path.with_suffix(".part.npy"), light.astype(np.float16))
             path.with_suffix(".part.npy").rename(path)
         yield RenderStep("light", index + 1, total, time.perf_counter() - start)
@@ -114,14 +110,14 @@ def develop_all(out: Path, lens: Lens, files: list[str], config: CaptureConfig) 
         write_photo(out / file, image, lens, shot, index=index, quality=config.quality)
 
 
-def _trace(tracer: Tracer, lens: Lens, pose: Float[Tensor, "4 4"], config: CaptureConfig, *, seed: int) -> Light:
+def _trace(tracer: Tracer, lens: Lens, pose: Float[Tensor, "4 4"], strata: int, *, seed: int) -> Light:
     height, width = lens.size
     x, y = np.meshgrid(np.arange(width + 1.0), np.arange(height + 1.0))
     plane = undistort(lens, np.stack([x, y], -1))
     rays = np.concatenate([plane, np.ones((*plane.shape[:2], 1))], -1)
     world_from_cam = torch.linalg.inv(pose).numpy()
     corners = (rays @ world_from_cam[:3, :3].T).astype(np.float32)
-    return denoised(tracer.radiance(world_from_cam[:3, 3], corners, samples=config.samples, seed=seed))
+    return denoised(tracer.radiance(world_from_cam[:3, 3], corners, strata=strata, seed=seed))
 
 
 def _write_depths(

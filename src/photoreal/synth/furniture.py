@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from photoreal.synth import patterns
 from photoreal.synth.shapes import Mesh, Thing, Vertices, at, lathe, merged, placed, rounded_box, sheet, tube
-from photoreal.synth.textures import Colour, Finish, fractal_noise, plain, wood
+from photoreal.synth.textures import Colour, Finish, Number, fractal_noise, plain, wood
 
 Grid = Float[np.ndarray, "R C"]
 
@@ -15,12 +15,12 @@ WALNUT: tuple[Colour, ...] = ((0.13, 0.07, 0.04), (0.25, 0.14, 0.08), (0.36, 0.2
 OAK: tuple[Colour, ...] = ((0.36, 0.24, 0.13), (0.53, 0.38, 0.22), (0.64, 0.48, 0.30), (0.70, 0.55, 0.37))
 
 
-def varnished(seed: int, tones: tuple[Colour, ...] = WALNUT, roughness: float = 0.28) -> Finish:
+def varnished(seed: int, tones: tuple[Colour, ...] = WALNUT, roughness: Number = 0.28) -> Finish:
     """Wood under varnish."""
     return Finish(wood(1.024, 0.512, seed, tones), (1.024, 0.512), roughness)
 
 
-def cushion(size: tuple[float, float, float], plump: float, seed: int) -> Mesh:
+def cushion(size: tuple[Number, Number, Number], plump: Number, seed: int) -> Mesh:
     """A stuffed box: its broad sides swell by `plump` metres and dent unevenly."""
     box = rounded_box(size, min(size) * 0.42, steps=7, cells=26)
     half = np.array(size) / 2
@@ -40,11 +40,11 @@ def cushion(size: tuple[float, float, float], plump: float, seed: int) -> Mesh:
     return box.bent(swell)
 
 
-def throw_pillow(side: float, plump: float, seed: int) -> Mesh:
+def throw_pillow(side: Number, plump: Number, seed: int) -> Mesh:
     """A scatter cushion in the plane y = 0: pointed corners, swollen middle, wrinkled."""
     wrinkles = fractal_noise((48, 48), seed, coarsest=24, finest=6, slope=1.2)
 
-    def face(sign: float) -> Callable[[Grid, Grid], Float[np.ndarray, "R C 3"]]:
+    def face(sign: Number) -> Callable[[Grid, Grid], Float[np.ndarray, "R C 3"]]:
         def point(u: Grid, v: Grid) -> Float[np.ndarray, "R C 3"]:
             a, b = 2 * u / side - 1, 2 * v / side - 1
             pinch = 1 - 0.10 * (1 - np.abs(a * b)) * (a**2 + b**2 - a**2 * b**2)
@@ -101,7 +101,7 @@ def _tufts(vertices: Vertices) -> Vertices:
     return result
 
 
-def _loop(size: tuple[float, float], height: float) -> Mesh:
+def _loop(size: tuple[Number, Number], height: Number) -> Mesh:
     angle = np.linspace(0, 2 * np.pi, 49)
     corner = 0.22
     x = size[0] / 2 * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** corner
@@ -141,8 +141,8 @@ def side_table(seed: int) -> list[Thing]:
     return [Thing("table", merged([planar, lathe(column), *spread]), finish)]
 
 
-def bookcase(width: float, height: float, seed: int) -> list[Thing]:
-    """An open bookcase whose shelves are at `shelf_heights(height)`; its back stands at y = 0.15, its front at -0.15."""
+def bookcase(width: Number, height: Number, seed: int) -> list[Thing]:
+    """An open bookcase with shelves at `shelf_heights(height)`; its back stands at y = 0.15, its front at -0.15."""
     board, depth = 0.024, 0.30
     parts = [
         rounded_box((board, depth, height), 0.003, 2).moved(at(s * (width / 2 - board / 2), 0, height / 2))
@@ -164,7 +164,7 @@ def bookcase(width: float, height: float, seed: int) -> list[Thing]:
     ]
 
 
-def shelf_heights(height: float) -> tuple[float, ...]:
+def shelf_heights(height: Number) -> tuple[float, ...]:
     """Upper faces of a bookcase's shelves, from the lowest up, leaving headroom under the top."""
     count = max(2, round((height - 0.08) / 0.36))
     return tuple(0.09 + k * (height - 0.09) / count for k in range(count))
@@ -191,7 +191,7 @@ def floor_lamp(seed: int) -> list[Thing]:
     ]
 
 
-def _ring(radius: float, height: float) -> Mesh:
+def _ring(radius: Number, height: Number) -> Mesh:
     angle = np.linspace(0, 2 * np.pi, 65)
     path = np.stack([radius * np.cos(angle), radius * np.sin(angle), np.full_like(angle, height)], -1)
     return tube(path.tolist(), 0.005, sides=8, smooth=1)
@@ -227,7 +227,7 @@ def pouf(seed: int) -> list[Thing]:
     return [Thing("pouf", lathe(profile, sides=432, smooth=14).bent(knit), yarn)]
 
 
-def picture_frame(size: tuple[float, float], picture: np.ndarray, seed: int) -> list[Thing]:
+def picture_frame(size: tuple[Number, Number], picture: np.ndarray, seed: int) -> list[Thing]:
     """A picture in a mount and a moulded frame, hung with its back at y = 0 and centred at the origin."""
     width, height = size
     bar, mount = 0.032, 0.05
@@ -251,7 +251,7 @@ def picture_frame(size: tuple[float, float], picture: np.ndarray, seed: int) -> 
     ]
 
 
-def curtain(width: float, height: float, seed: int) -> list[Thing]:
+def curtain(width: Number, height: Number, seed: int) -> list[Thing]:
     """A printed linen curtain in folds that hangs from a brass rod, in the plane x = 0, its foot at the origin."""
 
     def point(u: Grid, v: Grid) -> Float[np.ndarray, "R C 3"]:
@@ -263,6 +263,6 @@ def curtain(width: float, height: float, seed: int) -> list[Thing]:
     return [Thing("curtain", sheet(point, (width, height), (220, 60)), Finish(print_, (0.4, 0.4), 0.9, 0.1))]
 
 
-def stood(things: list[Thing], x: float, y: float, z: float = 0.0, turn: float = 0.0) -> list[Thing]:
+def stood(things: list[Thing], x: Number, y: Number, z: Number = 0.0, turn: Number = 0.0) -> list[Thing]:
     """The things set down at (x, y, z) and turned about the vertical by `turn` degrees."""
     return placed(things, at(x, y, z, turn=turn))

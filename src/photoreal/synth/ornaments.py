@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from photoreal.synth import patterns
 from photoreal.synth.shapes import Mesh, Thing, Vertices, at, ball, lathe, merged, placed, rounded_box, sheet, tube
-from photoreal.synth.textures import Colour, Finish, Picture, fractal_noise, plain, stone
+from photoreal.synth.textures import Colour, Finish, Number, Picture, fractal_noise, plain, stone
 
 Grid = Float[np.ndarray, "R C"]
 
@@ -21,7 +21,7 @@ class Library:
         self._covers = Finish(patterns.book_atlas(BOOKS, seed), (1.0, 1.0), 0.55, 0.35)
         self._paper = Finish(patterns.pages(seed + 1), (0.06, 0.06), 0.95, 0.1)
 
-    def row(self, length: float, headroom: float) -> list[Thing]:
+    def row(self, length: Number, headroom: Number) -> list[Thing]:
         """Books that stand side by side from x = 0 to about `length`, spines towards -y, at most `headroom` high."""
         rng, x = self._rng, 0.0
         covers: list[Mesh] = []
@@ -41,7 +41,7 @@ class Library:
             x = shift + size[0] / 2 + size[2] / 2 * np.sin(np.radians(lean)) + rng.uniform(0.0005, 0.003)
         return [Thing("books", merged(covers), self._covers), Thing("pages", merged(papers), self._paper)]
 
-    def pile(self, count: int, length: float = 0.23) -> list[Thing]:
+    def pile(self, count: int, length: Number = 0.23) -> list[Thing]:
         """Books that lie on one another, spines towards -y, turned a little at random."""
         rng, z = self._rng, 0.0
         covers: list[Mesh] = []
@@ -60,7 +60,7 @@ class Library:
         return [Thing("books", merged(covers), self._covers), Thing("pages", merged(papers), self._paper)]
 
 
-def _book(size: tuple[float, float, float], cell: int) -> tuple[Mesh, Mesh]:
+def _book(size: tuple[Number, Number, Number], cell: int) -> tuple[Mesh, Mesh]:
     """Cover and paper of a book of (thickness, depth, height) around the origin, its spine towards -y."""
     thickness, depth, height = size
     board = 0.0028
@@ -70,7 +70,7 @@ def _book(size: tuple[float, float, float], cell: int) -> tuple[Mesh, Mesh]:
         for s in (-1, 1)
     ]
 
-    def mapped(part: Mesh, low: float, high: float, axis: int, extent: float) -> Mesh:
+    def mapped(part: Mesh, low: Number, high: Number, axis: int, extent: Number) -> Mesh:
         across = np.clip(part.vertices[:, axis] / extent + 0.5, 0.02, 0.98)
         u = (cell + low + (high - low) * across) / BOOKS
         return Mesh(
@@ -120,7 +120,7 @@ def _branches(seed: int) -> list[Thing]:
     ]
 
 
-def _leaf(length: float, width: float, droop: float) -> Mesh:
+def _leaf(length: Number, width: Number, droop: Number) -> Mesh:
     """A leaf from the origin along +y, lit from above; texture coordinates in [0, 1]."""
 
     def point(u: Grid, v: Grid) -> Float[np.ndarray, "R C 3"]:
@@ -136,8 +136,8 @@ def potted_plant(seed: int) -> list[Thing]:
     """A rubber plant, about 1.1 m high, in a terracotta pot."""
     rng = np.random.default_rng(seed)
     pot = lathe(
-        [(0.0, 0.0), (0.115, 0.0), (0.120, 0.01), (0.155, 0.24), (0.157, 0.245), (0.172, 0.247), (0.175, 0.255), (0.175, 0.295),
-         (0.170, 0.300), (0.155, 0.298), (0.150, 0.26), (0.0, 0.26)], smooth=0, sides=72,
+        [(0.0, 0.0), (0.115, 0.0), (0.120, 0.01), (0.155, 0.24), (0.157, 0.245), (0.172, 0.247), (0.175, 0.255),
+         (0.175, 0.295), (0.170, 0.300), (0.155, 0.298), (0.150, 0.26), (0.0, 0.26)], smooth=0, sides=72,
     )  # fmt: skip
     soil = ball(lambda d: 0.15 + 0.004 * np.sin(40 * d[:, 0]) * np.cos(37 * d[:, 1]), 32).bent(
         lambda v: v * np.array([1, 1, 0.12]) + np.array([0, 0, 0.262])
@@ -157,15 +157,17 @@ def potted_plant(seed: int) -> list[Thing]:
     earth = Finish(stone(0.2, seed + 1, (0.12, 0.08, 0.05)), (0.03, 0.03), 0.95, 0.1)
     green = Finish(patterns.leaf(seed, (0.10, 0.24, 0.09)), (1.0, 1.0), 0.22, 0.5)
     return [
-        Thing("pot", pot, clay), Thing("soil", soil, earth), Thing("trunks", merged(stems), plain((0.25, 0.19, 0.12), seed=seed)),
+        Thing("pot", pot, clay),
+        Thing("soil", soil, earth),
+        Thing("trunks", merged(stems), plain((0.25, 0.19, 0.12), seed=seed)),
         Thing("leaves", merged(leaves), green),
-    ]  # fmt: skip
+    ]
 
 
 def bust(seed: int) -> list[Thing]:
     """A weathered stone head on a socle, 0.33 m high."""
 
-    def bump(direction: Vertices, place: tuple[float, float, float], width: float) -> Float[np.ndarray, " N"]:
+    def bump(direction: Vertices, place: tuple[Number, Number, Number], width: Number) -> Float[np.ndarray, " N"]:
         centre = np.array(place) / np.linalg.norm(place)
         return np.exp(-((direction - centre) ** 2).sum(-1) / width**2)
 
@@ -261,8 +263,8 @@ def basket(seed: int) -> list[Thing]:
 def mug(seed: int, colour: Colour = (0.55, 0.24, 0.16)) -> list[Thing]:
     """A stoneware mug, 0.09 m high."""
     body = lathe(
-        [(0.0, 0.0), (0.030, 0.0), (0.037, 0.006), (0.040, 0.04), (0.040, 0.088), (0.038, 0.091), (0.036, 0.088), (0.035, 0.012), (0.0, 0.010)],
-        sides=48, smooth=3,
+        [(0.0, 0.0), (0.030, 0.0), (0.037, 0.006), (0.040, 0.04), (0.040, 0.088), (0.038, 0.091), (0.036, 0.088),
+         (0.035, 0.012), (0.0, 0.010)], sides=48, smooth=3,
     )  # fmt: skip
     angle = np.linspace(-1.5, 1.5, 9)
     handle = tube([(0.036 + 0.026 * np.cos(a), 0.0, 0.047 + 0.026 * np.sin(a)) for a in angle], 0.0055, sides=10)
@@ -270,7 +272,7 @@ def mug(seed: int, colour: Colour = (0.55, 0.24, 0.16)) -> list[Thing]:
     return [Thing("mug", merged([body, handle]), glaze)]
 
 
-def jar(seed: int, colour: Colour, height: float) -> list[Thing]:
+def jar(seed: int, colour: Colour, height: Number) -> list[Thing]:
     """A squat stoneware jar with a speckled glaze."""
     outline = [
         (0.0, 0.0),

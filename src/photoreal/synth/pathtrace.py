@@ -5,6 +5,7 @@ Needs the `synth` extra and either an NVIDIA GPU or an LLVM library (DRJIT_LIBLL
 
 import glob
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,10 @@ from photoreal.synth.shapes import Mesh, Thing
 
 Pixels = Float[np.ndarray, "H W 3"]
 
+ALBEDO_FLOOR = 0.05
+MOST_RAYS = 2_500_000
+"""In flight at once; a path holds about 200 bytes."""
+
 LLVM_PATTERNS = ("/usr/lib/*/libLLVM-19.so*", "/usr/lib/llvm-19/lib/libLLVM*.so*")
 
 
@@ -24,8 +29,8 @@ LLVM_PATTERNS = ("/usr/lib/*/libLLVM-19.so*", "/usr/lib/llvm-19/lib/libLLVM*.so*
 class Radiance:
     """What one camera receives, before any response of film or sensor."""
 
-    colour: Pixels
-    """Linear light with sRGB primaries."""
+    light: Pixels
+    """Linear light with sRGB primaries, divided by the albedo and `ALBEDO_FLOOR`; noisy."""
     albedo: Pixels
     normal: Pixels
 
@@ -64,40 +69,59 @@ class Tracer:
         ray.maxt = self._mi.Float(np.maximum(distance - tolerance, 0).astype(np.float32))
         return np.array(self._scene.ray_test(ray))
 
-    def radiance(self, origin: Float[np.ndarray, " 3"], corners: Pixels, *, samples: int, seed: int) -> Radiance:
-        """Light that arrives at the origin through pixels, averaged over `samples` jittered rays each.
+    def radiance(self, origin: Float[np.ndarray, " 3"], corners: Pixels, *, strata: int, seed: int) -> Radiance:
+        """Light that arrives at the origin through pixels, by one path from each of `strata` squared parts of a pixel.
 
         `corners` holds world rays through the corners of the pixels, one row and one column more than the image; rays
-        inside a pixel are their bilinear mix. Colour, albedo and normals are noisy; see `denoised`.
+        inside a pixel are their bilinear mix. Albedo and normals are averages of 16 rays a pixel.
         """
-        batch = max(1, min(samples, round(2_500_000 / corners[..., 0].size)))
-        rounds = max(1, round(samples / batch))
-        total = np.zeros((3, (corners.shape[0] - 1) * (corners.shape[1] - 1), 3))
-        for index in range(rounds):
-            total += self._pass(origin, corners, batch, seed + index)
         shape = (corners.shape[0] - 1, corners.shape[1] - 1, 3)
-        colour, albedo, normal = (part.reshape(shape).astype(np.float32) for part in total / rounds)
-        return Radiance(colour, albedo, normal)
+        light = self._mean(corners, strata, seed, lambda rays, number: self._light(origin, rays, number))
+        guides = self._mean(corners, 4, seed, lambda rays, _: self._guides(self._rays(origin, rays)))
+        return Radiance(light.reshape(shape), guides[:, :3].reshape(shape), guides[:, 3:].reshape(shape))
 
-    def _pass(self, origin: np.ndarray, corners: Pixels, batch: int, seed: int) -> np.ndarray:
-        mi, dr = self._mi, self._dr
-        rng = np.random.default_rng(seed)
+    def _mean(
+        self,
+        corners: Pixels,
+        strata: int,
+        seed: int,
+        measure: Callable[[Float[np.ndarray, "N 3"], int], Float[np.ndarray, "N C"]],
+    ) -> Float[np.ndarray, "P C"]:
+        """The average of what `measure` (of unit rays and a random number) says of the rays through each pixel."""
         height, width = corners.shape[0] - 1, corners.shape[1] - 1
-        u, v = (rng.random((batch, height, width, 1), dtype=np.float32) for _ in range(2))
-        top = corners[:-1, :-1] * (1 - u) + corners[:-1, 1:] * u
-        bottom = corners[1:, :-1] * (1 - u) + corners[1:, 1:] * u
-        rays = (top * (1 - v) + bottom * v).reshape(-1, 3)
-        rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-        sampler = mi.load_dict({"type": "independent"})
+        batch = max(1, MOST_RAYS // (height * width))
+        rng = np.random.default_rng(seed)
+        totals: list[np.ndarray] = []
+        for start in range(0, strata**2, batch):
+            part = np.arange(start, min(start + batch, strata**2))
+            cell = np.stack([part % strata, part // strata])[:, :, None, None]
+            u, v = ((cell + rng.random((2, len(part), height, width))) / strata)[..., None].astype(np.float32)
+            top = corners[:-1, :-1] * (1 - u) + corners[:-1, 1:] * u
+            bottom = corners[1:, :-1] * (1 - u) + corners[1:, 1:] * u
+            rays = (top * (1 - v) + bottom * v).reshape(-1, 3)
+            rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+            values = measure(rays, seed + start)
+            totals.append(np.nan_to_num(values).reshape(len(part), height * width, -1).sum(0))
+        return (np.sum(totals, axis=0) / strata**2).astype(np.float32)
+
+    def _light(self, origin: Float[np.ndarray, " 3"], rays: Float[np.ndarray, "N 3"], seed: int) -> np.ndarray:
+        """Radiance of single paths over the albedo that they meet first: no texture is left to be smoothed away."""
+        sampler = self._mi.load_dict({"type": "independent"})
         sampler.seed(seed, len(rays))
-        ray = mi.RayDifferential3f(mi.Ray3f(mi.Point3f(*origin.tolist()), self._vector(rays)))
+        ray = self._rays(origin, rays)
+        colour, _, _ = self._integrator.sample(self._scene, sampler, ray)
+        return np.array(colour).T / (self._guides(ray)[:, :3] + ALBEDO_FLOOR)
+
+    def _guides(self, ray: Any) -> Float[np.ndarray, "N 6"]:
         found = self._scene.ray_intersect(ray)
         albedo = found.bsdf(ray).eval_diffuse_reflectance(found, found.is_valid())
-        normal = dr.select(found.is_valid(), found.sh_frame.n, mi.Normal3f(0))
-        colour, _, _ = self._integrator.sample(self._scene, sampler, ray)
-        dr.eval(colour, albedo, normal)
-        parts = [np.array(part).T.reshape(batch, -1, 3).mean(0) for part in (colour, albedo, normal)]
-        return np.nan_to_num(np.stack(parts))
+        normal = self._dr.select(found.is_valid(), found.sh_frame.n, self._mi.Normal3f(0))
+        self._dr.eval(albedo, normal)
+        return np.concatenate([np.clip(np.array(albedo).T, 0, 1), np.array(normal).T], axis=-1)
+
+    def _rays(self, origin: Float[np.ndarray, " 3"], rays: Float[np.ndarray, "N 3"]) -> Any:
+        mi = self._mi
+        return mi.RayDifferential3f(mi.Ray3f(mi.Point3f(*origin.tolist()), self._vector(rays)))
 
     def _vector(self, values: Float[np.ndarray, "N 3"]) -> Any:
         columns = np.ascontiguousarray(values.T, dtype=np.float32)
@@ -149,13 +173,14 @@ class Tracer:
 
 
 def denoised(radiance: Radiance) -> Pixels:
-    """The colour without sampling noise (Intel Open Image Denoise, guided by albedo and normals).
+    """The colour without sampling noise: light is smoothed by Intel Open Image Denoise and put back on the texture.
 
     Raises:
         MissingDependencyError: pyoidn is not installed.
     """
     oidn = require("pyoidn", extra="synth")
-    return np.asarray(oidn.denoise(radiance.colour, albedo=radiance.albedo, normal=radiance.normal, hdr=True))
+    light = oidn.denoise(radiance.light, albedo=radiance.albedo, normal=radiance.normal, hdr=True)
+    return np.asarray(light) * (radiance.albedo + ALBEDO_FLOOR)
 
 
 def _mitsuba() -> Any:
@@ -169,6 +194,6 @@ def _mitsuba() -> Any:
             mitsuba.set_variant("cuda_ad_rgb", "llvm_ad_rgb")
         except ImportError as error:
             raise MissingDependencyError(
-                "Mitsuba found neither a GPU nor an LLVM library; run: apt-get install libllvm19, or set DRJIT_LIBLLVM_PATH"
+                "Mitsuba found no GPU and no LLVM library; run: apt-get install libllvm19, or set DRJIT_LIBLLVM_PATH"
             ) from error
     return mitsuba

@@ -6,13 +6,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy.random import Generator
 
-from photoreal.synth.textures import Colour, Field, Picture, fractal_noise, ramp, smooth_step, texel_grid
+from photoreal.synth.textures import Colour, Field, Number, Picture, fractal_noise, ramp, smooth_step, texel_grid
 
 BOOK_CELL = (320, 160)
 """Rows and columns of one book in the atlas: a third of the columns are the spine, the others a board."""
 
 
-def rug(width: float, height: float, seed: int) -> Picture:
+def rug(width: Number, height: Number, seed: int) -> Picture:
     """A knotted rug: stepped medallions in a field, three borders, uneven dye."""
     knot = 0.007
     rng = np.random.default_rng(seed)
@@ -69,7 +69,7 @@ def _medallions(x: Field, y: Field) -> Field:
     return np.where(ring, 3, np.where(inner, 2, field))
 
 
-def tweed(size: float, seed: int, colours: Sequence[Colour]) -> Picture:
+def tweed(size: Number, seed: int, colours: Sequence[Colour]) -> Picture:
     """Herringbone cloth of two or more yarns with slubs."""
     x, y = texel_grid(size, size, 0.001)
     rib, turn = 0.008, 0.032
@@ -82,7 +82,7 @@ def tweed(size: float, seed: int, colours: Sequence[Colour]) -> Picture:
     return np.clip(picture + flecks * 0.25, 0, 1).astype(np.float32)
 
 
-def plaid(size: float, seed: int, colours: Sequence[Colour]) -> Picture:
+def plaid(size: Number, seed: int, colours: Sequence[Colour]) -> Picture:
     """A checked blanket; the first colour is the ground, the others are stripes."""
     x, y = texel_grid(size, size, 0.001)
     slub = fractal_noise(x.shape, seed, coarsest=30, finest=2, slope=0.3)[..., None]
@@ -97,7 +97,7 @@ def plaid(size: float, seed: int, colours: Sequence[Colour]) -> Picture:
     return np.clip(total * thread * (1 + 0.07 * slub), 0, 1).astype(np.float32)
 
 
-def block_print(size: float, seed: int, ground: Colour, ink: Colour) -> Picture:
+def block_print(size: Number, seed: int, ground: Colour, ink: Colour) -> Picture:
     """Printed linen with a repeat of flowers and leaves, unevenly inked."""
     x, y = texel_grid(size, size, 0.001)
     step = size / 4
@@ -138,9 +138,9 @@ def _book(rng: Generator, seed: int) -> Picture:
         label = np.array(dyes[rng.integers(len(dyes))])
         picture[start + 20 : start + 120, 2 : spine - 2] = label
         ink = np.array((0.85, 0.78, 0.6) if label.mean() < 0.4 else (0.12, 0.1, 0.1))
-    _write(rng, picture, (start + 24, rng.integers(210, 260)), (spine // 2 - 9, 2.6), ink)
+    _write(rng, picture, (int(start) + 24, int(rng.integers(210, 260))), (spine // 2 - 9, 2.6), ink)
     if rng.random() < 0.6:
-        _write(rng, picture, (262, rows - start - 4), (spine // 2 - 5, 1.4), ink)
+        _write(rng, picture, (262, rows - int(start) - 4), (spine // 2 - 5, 1.4), ink)
     _board_design(rng, picture[:, spine + 2 :], ink)
     cloth = fractal_noise((rows, columns), seed, coarsest=60, finest=2, slope=0.6)
     wear = smooth_step(fractal_noise((rows, columns), seed + 1, coarsest=50, finest=2, slope=0.9), 1.3, 2.4)
@@ -150,9 +150,9 @@ def _book(rng: Generator, seed: int) -> Picture:
 
 
 def _write(
-    rng: Generator, picture: Picture, rows: tuple[int, int], line: tuple[int, float], ink: Float[np.ndarray, " 3"]
+    rng: Generator, picture: Picture, rows: tuple[int, int], line: tuple[int, Number], ink: Float[np.ndarray, " 3"]
 ) -> None:
-    """Letter-like strokes that run down the spine between two rows; `line` is the left column and the letters' scale."""
+    """Letter-like strokes down the spine between two rows; `line` is the left column and the letters' scale."""
     column, scale = line
     row = float(rows[0])
     while row < rows[1] - 5 * scale:
@@ -166,7 +166,7 @@ def _write(
         row += 5 * scale
 
 
-def _glyph(rng: Generator) -> list[tuple[float, float, float, float]]:
+def _glyph(rng: Generator) -> list[tuple[Number, Number, Number, Number]]:
     """Two to four strokes (row, column, height, width) of a letter 4 units high along the line and 7 across it."""
     strokes = [
         (0.0, 0.0, 1.0, 7.0),
@@ -181,12 +181,9 @@ def _glyph(rng: Generator) -> list[tuple[float, float, float, float]]:
 
 def _board_design(rng: Generator, board: Picture, ink: Float[np.ndarray, " 3"]) -> None:
     rows, columns = board.shape[:2]
-    frame = np.minimum.reduce(
-        [np.indices((rows, columns))[0], rows - 1 - np.indices((rows, columns))[0]]
-        + [np.indices((rows, columns))[1], columns - 1 - np.indices((rows, columns))[1]]
-    )
-    board[(frame > 8) & (frame < 11)] = ink
     y, x = np.indices((rows, columns))
+    frame = np.minimum(np.minimum(y, rows - 1 - y), np.minimum(x, columns - 1 - x))
+    board[(frame > 8) & (frame < 11)] = ink
     radius, angle = np.hypot(x - columns / 2, y - rows * 0.55), np.arctan2(y - rows * 0.55, x - columns / 2)
     lobes = rng.integers(3, 9)
     board[np.abs(radius - 28 - 9 * np.cos(lobes * angle)) < 2.5] = ink

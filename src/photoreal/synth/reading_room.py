@@ -4,6 +4,7 @@ Metres, z up; x runs along the brick wall from the window's side, y towards the 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from photoreal.synth.shapes import Mesh, Motion, Thing, at, merged, panel, place
 from photoreal.synth.textures import Finish, Picture, masonry, plain, planks, plaster
 
 WEST, EAST, SOUTH, NORTH, CEILING = -2.0, 2.4, -3.0, 1.7, 2.7
-"""The walls' places: x of the window's wall and its opposite, y of the wall behind the photographer and the brick wall."""
+"""The walls' places: x of the window's wall and its opposite, y of the wall behind the camera and of the brick wall."""
 WINDOW = (-0.35, 0.75, 0.85, 2.15)
 """The opening that the photographs show, in the western wall: y from, y to, z from, z to."""
 SUN_WINDOW = (-2.15, -0.75, 0.75, 2.30)
@@ -55,8 +56,8 @@ def _shell(seed: int) -> list[Thing]:
     brick, brick_relief = masonry(width, CEILING, seed)
     floor, floor_relief = planks(width, depth, seed + 1)
     east, east_relief = plaster(depth, CEILING, seed + 2)
-    north = panel(width, CEILING, brick_relief, 0.005).moved(at(WEST, NORTH, 0))
-    ground = panel(width, depth, floor_relief, 0.008).moved(at(WEST, SOUTH, 0, tilt=-90))
+    north = panel(width, CEILING, brick_relief, 0.006).moved(at(WEST, NORTH, 0))
+    ground = panel(width, depth, floor_relief, 0.02).moved(at(WEST, SOUTH, 0, tilt=-90))
     side = panel(depth, CEILING, east_relief, 0.03).moved(at(EAST, NORTH, 0, turn=-90))
     south = panel(width, CEILING).moved(at(EAST, SOUTH, 0, turn=180))
     ceiling = panel(width, depth).moved(at(WEST, NORTH, CEILING, tilt=90))
@@ -82,7 +83,7 @@ def _western_wall(seed: int) -> list[Thing]:
     colour, relief = plaster(depth, CEILING, seed, (0.70, 0.69, 0.60))
     upright = sorted({SOUTH, SUN_WINDOW[0], SUN_WINDOW[1], WINDOW[0], WINDOW[1], NORTH})
     pieces: list[Mesh] = []
-    for start, stop in zip(upright[:-1], upright[1:], strict=True):
+    for start, stop in pairwise(upright):
         opening = next((w for w in (WINDOW, SUN_WINDOW) if w[0] == start and w[1] == stop), None)
         spans = [(0.0, CEILING)] if opening is None else [(0.0, opening[2]), (opening[3], CEILING)]
         for low, high in spans:

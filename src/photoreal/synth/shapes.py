@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from photoreal.synth.textures import Finish
+from photoreal.synth.textures import Finish, Number
 
 Vertices = Float[np.ndarray, "N 3"]
 Motion = Float[np.ndarray, "4 4"]
@@ -14,7 +14,7 @@ Motion = Float[np.ndarray, "4 4"]
 
 @dataclass(frozen=True)
 class Mesh:
-    """Triangles with smooth normals and texture coordinates in metres; faces turn counter-clockwise seen from outside."""
+    """Triangles with smooth normals, texture coordinates in metres, faces counter-clockwise seen from outside."""
 
     vertices: Vertices
     normals: Vertices
@@ -45,7 +45,7 @@ class Thing:
     finish: Finish
 
 
-def at(x: float, y: float, z: float, *, turn: float = 0.0, tilt: float = 0.0, roll: float = 0.0) -> Motion:
+def at(x: Number, y: Number, z: Number, *, turn: Number = 0.0, tilt: Number = 0.0, roll: Number = 0.0) -> Motion:
     """The motion that rolls about y, tilts about x, turns about z (all degrees), then shifts to (x, y, z)."""
     result = np.eye(4)
     result[:3, :3] = _rotation(2, turn) @ _rotation(0, tilt) @ _rotation(1, roll)
@@ -53,7 +53,7 @@ def at(x: float, y: float, z: float, *, turn: float = 0.0, tilt: float = 0.0, ro
     return result
 
 
-def _rotation(axis: int, degrees: float) -> Float[np.ndarray, "3 3"]:
+def _rotation(axis: int, degrees: Number) -> Float[np.ndarray, "3 3"]:
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     i, j = (axis + 1) % 3, (axis + 2) % 3
     result = np.eye(3)
@@ -93,7 +93,7 @@ def smooth_normals(vertices: Vertices, faces: Int[np.ndarray, "F 3"]) -> Vertice
 
 def sheet(
     point: Callable[[Float[np.ndarray, "R C"], Float[np.ndarray, "R C"]], Float[np.ndarray, "R C 3"]],
-    extent: tuple[float, float],
+    extent: tuple[Number, Number],
     counts: tuple[int, int],
 ) -> Mesh:
     """The surface that `point` gives over u in [0, extent[0]], v in [0, extent[1]]; u x v points outwards.
@@ -114,7 +114,7 @@ def _area(vertices: Vertices, faces: Int[np.ndarray, "F 3"]) -> Float[np.ndarray
     return np.linalg.norm(np.cross(b - a, c - a), axis=-1)
 
 
-def panel(width: float, height: float, relief: Float[np.ndarray, "H W"] | None = None, cell: float = 0.006) -> Mesh:
+def panel(width: Number, height: Number, relief: Float[np.ndarray, "H W"] | None = None, cell: Number = 0.006) -> Mesh:
     """An upright sheet in the plane y = 0 that faces -y, x in [0, width], z in [0, height], raised by `relief` metres.
 
     The relief's first row lies at the top.
@@ -131,7 +131,7 @@ def panel(width: float, height: float, relief: Float[np.ndarray, "H W"] | None =
     return sheet(point, (width, height), counts)
 
 
-def rounded_box(size: tuple[float, float, float], radius: float, steps: int = 4, cells: int = 1) -> Mesh:
+def rounded_box(size: tuple[Number, Number, Number], radius: Number, steps: int = 4, cells: int = 1) -> Mesh:
     """A box centred at the origin with rounded edges; `steps` facets per quarter turn, `cells` per flat side."""
     half = np.array(size) / 2
     radius = min(radius, float(half.min()) * 0.999)
@@ -148,12 +148,12 @@ def rounded_box(size: tuple[float, float, float], radius: float, steps: int = 4,
     return merged(sides)
 
 
-def _edge_lines(flat: float, arc: Float[np.ndarray, " A"], cells: int) -> Float[np.ndarray, " L"]:
+def _edge_lines(flat: Number, arc: Float[np.ndarray, " A"], cells: int) -> Float[np.ndarray, " L"]:
     return np.concatenate([-flat - arc[::-1], np.linspace(-flat, flat, cells + 1)[1:-1], flat + arc])
 
 
 def _rounded_side(
-    point: Float[np.ndarray, "R C 3"], core: Float[np.ndarray, " 3"], radius: float, side: tuple[int, float]
+    point: Float[np.ndarray, "R C 3"], core: Float[np.ndarray, " 3"], radius: Number, side: tuple[int, Number]
 ) -> Mesh:
     axis, sign = side
     inner = np.clip(point, -core, core)
@@ -170,7 +170,7 @@ def _rounded_side(
     return Mesh((inner + radius * normal).reshape(-1, 3), normal.reshape(-1, 3), uvs.reshape(-1, 2), faces.copy())
 
 
-def lathe(profile: Sequence[tuple[float, float]], *, sides: int = 64, smooth: int = 6) -> Mesh:
+def lathe(profile: Sequence[tuple[Number, Number]], *, sides: int = 64, smooth: int = 6) -> Mesh:
     """The body swept by a profile of (radius, height), from its foot up, around the z axis.
 
     With `smooth` > 0 the profile is a Catmull-Rom curve through the points, otherwise straight lines. A profile that
@@ -183,15 +183,17 @@ def lathe(profile: Sequence[tuple[float, float]], *, sides: int = 64, smooth: in
     def point(u: Float[np.ndarray, "R C"], v: Float[np.ndarray, "R C"]) -> Float[np.ndarray, "R C 3"]:
         radius, height = curve[:, 0][:, None], curve[:, 1][:, None]
         angle = u / girth * 2 * np.pi
-        return np.stack([radius * np.cos(angle), radius * np.sin(angle), height + 0 * angle], -1)
+        return np.stack([radius * np.cos(angle), radius * np.sin(angle), height + 0 * v], -1)
 
     mesh = sheet(point, (girth, float(length[-1])), (sides, len(curve) - 1))
     rows = np.repeat(length, sides + 1)
     return Mesh(mesh.vertices, mesh.normals, np.stack([mesh.uvs[:, 0], rows], -1), mesh.faces)
 
 
-def tube(path: Sequence[Sequence[float]], radius: float | Sequence[float], *, sides: int = 10, smooth: int = 5) -> Mesh:
-    """A round tube of the given radius, or radii at the path's points, along a curve through 3D points."""
+def tube(
+    path: Sequence[Sequence[Number]], radius: Number | Sequence[Number], *, sides: int = 10, smooth: int = 5
+) -> Mesh:
+    """A round tube of the given radius, or radii at the path's points, along a curve through points in space."""
     points = np.array(path, dtype=float)
     radii = np.broadcast_to(np.asarray(radius, dtype=float), len(points))
     curve = _curve(np.concatenate([points, radii[:, None]], axis=-1), smooth)
@@ -206,7 +208,7 @@ def tube(path: Sequence[Sequence[float]], radius: float | Sequence[float], *, si
     def point(u: Float[np.ndarray, "R C"], v: Float[np.ndarray, "R C"]) -> Float[np.ndarray, "R C 3"]:
         angle = u[..., None] / u.max() * 2 * np.pi
         ring = np.cos(angle) * across[:, None] + np.sin(angle) * other[:, None]
-        return centre[:, None] + width[:, None] * ring
+        return centre[:, None] + width[:, None] * ring + 0 * v[..., None]
 
     return sheet(point, (2 * np.pi * float(radii.max()), float(length[-1])), (sides, len(curve) - 1))
 

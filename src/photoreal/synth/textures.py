@@ -1,6 +1,6 @@
 """Procedural finishes of building materials: noise, plaster, masonry, planks, wood, stone.
 
-Pictures are arrays of sRGB in [0, 1], rows downwards; heights are metres; every generator takes a seed and repeats itself.
+Pictures are arrays of sRGB in [0, 1], rows downwards; heights are metres; the same seed gives the same picture.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from jaxtyping import Float
 
 Picture = Float[np.ndarray, "H W 3"]
 Field = Float[np.ndarray, "H W"]
-Colour = tuple[float, float, float]
+Number = float | int
+Colour = tuple[Number, Number, Number]
 
 TEXEL = 0.002
 """Metres covered by one texel of a building material."""
@@ -22,18 +23,18 @@ class Finish:
     """How a surface answers light: a repeating picture for its colour and a rough dielectric or metal above it."""
 
     picture: Picture
-    tile: tuple[float, float]
+    tile: tuple[Number, Number]
     """Width and height in metres that the picture covers before it repeats."""
-    roughness: float = 0.6
+    roughness: Number = 0.6
     """Microfacet roughness in (0, 1]; 0.05 is a glaze, 0.3 varnish, 0.8 plaster."""
-    specular: float = 0.5
+    specular: Number = 0.5
     """0.5 is an index of refraction of 1.5; 0 is matt."""
-    metallic: float = 0.0
-    sheen: float = 0.0
+    metallic: Number = 0.0
+    sheen: Number = 0.0
     """Grazing reflection of cloth."""
 
 
-def plain(colour: Colour, *, roughness: float = 0.6, metallic: float = 0.0, seed: int = 0) -> Finish:
+def plain(colour: Colour, *, roughness: Number = 0.6, metallic: Number = 0.0, seed: int = 0) -> Finish:
     """A nearly uniform finish with faint wear, so that no surface is a computer's flat colour."""
     wear = fractal_noise((128, 128), seed, coarsest=40, finest=2)[..., None]
     picture = np.clip(np.array(colour) * (1 + 0.06 * wear), 0, 1).astype(np.float32)
@@ -44,10 +45,10 @@ def fractal_noise(
     shape: tuple[int, int],
     seed: int,
     *,
-    coarsest: float = 128,
-    finest: float = 2,
-    slope: float = 1.2,
-    stretch: tuple[float, float] = (1.0, 1.0),
+    coarsest: Number = 128,
+    finest: Number = 2,
+    slope: Number = 1.2,
+    stretch: tuple[Number, Number] = (1.0, 1.0),
 ) -> Field:
     """Periodic noise of mean 0 and deviation 1 whose amplitude falls with frequency to the power `slope`.
 
@@ -76,13 +77,13 @@ def ramp(position: Float[np.ndarray, "*shape"], colours: Sequence[Colour]) -> Fl
     return np.stack([np.interp(position, stops, table[:, k]) for k in range(3)], axis=-1).astype(np.float32)
 
 
-def smooth_step(value: Float[np.ndarray, "*shape"], low: float, high: float) -> Float[np.ndarray, "*shape"]:
+def smooth_step(value: Float[np.ndarray, "*shape"], low: Number, high: Number) -> Float[np.ndarray, "*shape"]:
     """0 below `low`, 1 above `high`, a smooth cubic between."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def texel_grid(width: float, height: float, texel: float = TEXEL) -> tuple[Field, Field]:
+def texel_grid(width: Number, height: Number, texel: Number = TEXEL) -> tuple[Field, Field]:
     """Horizontal and downward coordinates in metres of all texel centres of a sheet of that size."""
     columns, rows = round(width / texel), round(height / texel)
     x = (np.arange(columns, dtype=np.float32) + 0.5) * texel
@@ -90,7 +91,7 @@ def texel_grid(width: float, height: float, texel: float = TEXEL) -> tuple[Field
     return np.broadcast_to(x, (rows, columns)), np.broadcast_to(y[:, None], (rows, columns))
 
 
-def masonry(width: float, height: float, seed: int) -> tuple[Picture, Field]:
+def masonry(width: Number, height: Number, seed: int) -> tuple[Picture, Field]:
     """Colour and relief of an old brick wall in stretcher bond with remains of whitewash."""
     rng = np.random.default_rng(seed)
     x, y = texel_grid(width, height)
@@ -120,7 +121,7 @@ def masonry(width: float, height: float, seed: int) -> tuple[Picture, Field]:
     return np.clip(colour + (np.array([0.80, 0.77, 0.70]) - colour) * lime, 0, 1).astype(np.float32), relief
 
 
-def plaster(width: float, height: float, seed: int, colour: Colour = (0.76, 0.68, 0.55)) -> tuple[Picture, Field]:
+def plaster(width: Number, height: Number, seed: int, colour: Colour = (0.76, 0.68, 0.55)) -> tuple[Picture, Field]:
     """Colour and relief of hand-trowelled lime plaster with stains, specks and hairline cracks."""
     shape = texel_grid(width, height)[0].shape
     cloud = fractal_noise(shape, seed, coarsest=400, finest=4, slope=1.1)
@@ -135,7 +136,7 @@ def plaster(width: float, height: float, seed: int, colour: Colour = (0.76, 0.68
     return np.clip(warm * bright[..., None], 0, 1).astype(np.float32), relief.astype(np.float32)
 
 
-def wood(width: float, height: float, seed: int, tones: Sequence[Colour] = ()) -> Picture:
+def wood(width: Number, height: Number, seed: int, tones: Sequence[Colour] = ()) -> Picture:
     """One board with its grain along the width: growth rings, fibres and pores."""
     x, y = texel_grid(width, height)
     shape = x.shape
@@ -148,7 +149,7 @@ def wood(width: float, height: float, seed: int, tones: Sequence[Colour] = ()) -
     return np.clip(picture * (1 - 0.4 * pores)[..., None], 0, 1).astype(np.float32)
 
 
-def planks(width: float, height: float, seed: int) -> tuple[Picture, Field]:
+def planks(width: Number, height: Number, seed: int) -> tuple[Picture, Field]:
     """Colour and relief of a worn oak floor, boards along the width, with gaps, knots and nails."""
     rng = np.random.default_rng(seed)
     x, y = texel_grid(width, height)
@@ -178,7 +179,7 @@ def planks(width: float, height: float, seed: int) -> tuple[Picture, Field]:
     return np.clip(picture, 0, 1).astype(np.float32), (solid * 0.003 + cup).astype(np.float32)
 
 
-def stone(size: float, seed: int, colour: Colour = (0.72, 0.69, 0.63)) -> Picture:
+def stone(size: Number, seed: int, colour: Colour = (0.72, 0.69, 0.63)) -> Picture:
     """Weathered limestone with veins and pits."""
     shape = texel_grid(size, size)[0].shape
     cloud = fractal_noise(shape, seed, coarsest=120, finest=3, slope=1.0)

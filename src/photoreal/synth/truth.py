@@ -59,7 +59,7 @@ def read_depths(paths: Sequence[Path]) -> Depths:
 
 
 def simplified(mesh: Mesh, cell: float) -> tuple[Float[np.ndarray, "N 3"], Int[np.ndarray, "F 3"]]:
-    """Vertices and faces after all vertices in one cubic cell were replaced by their mean (Rossignac and Borrel 1993)."""
+    """Vertices and faces once all vertices in a cubic cell became their mean (Rossignac and Borrel 1993)."""
     keys = np.floor(mesh.vertices / cell).astype(np.int64)
     _, index = np.unique(keys, axis=0, return_inverse=True)
     index = index.reshape(-1)

@@ -61,7 +61,9 @@ def tile_forward(tile, columns, plane, stride, tile_start, gaussian, rows, recor
             dy = F(y0 + begin) + _HALF - item(record, g + 1)
             for r in range(begin, last + 1):
                 power = constant + (linear + dy * square) * dy
-                alpha = where_at_least(power, spread(_LOG2_MIN), smaller(exp2(power), spread(_ALPHA_MAX)), spread(_ZERO))
+                alpha = where_at_least(
+                    power, spread(_LOG2_MIN), smaller(exp2(power), spread(_ALPHA_MAX)), spread(_ZERO)
+                )
                 o = r * block
                 before = load(state, o)
                 weight = alpha * before
@@ -101,24 +103,29 @@ def composite(dealt, columns, plane, stride, tile_start, gaussian, rows, record,
 
 @njit(**_OPTIONS)
 @no_type_check
+def gather_row(o, s, plane, features, image, gradient, state):
+    """Into `state` from s on: full transmittance, the gradient times the result, and the gradients by each feature."""
+    store(state, s, spread(_ONE))
+    rest = load(gradient, features * plane + o) * load(image, features * plane + o)
+    for c in range(features):
+        g = load(gradient, c * plane + o)
+        rest = rest + g * load(image, c * plane + o)
+        store(state, s + 32 + 16 * c, g)
+    store(state, s + 16, rest)
+
+
+@njit(**_OPTIONS)
+@no_type_check
 def tile_backward(
     tile, columns, plane, stride, tile_start, gaussian, rows, record, features, image, gradient, used, pair_gradient
 ):
     """Gradients of one tile's pairs: sums over pixels of v, v dx, v dy, v dx^2, v dx dy, v dy^2 (v = dL/dlog alpha), features."""
     block = (features + 2) * 16
     width = RECORD + features
-    state = np.empty(TILE * block, np.float32)
-    sums = np.empty(features * 16, np.float32)
+    state, sums = np.empty(TILE * block, np.float32), np.empty(features * 16, np.float32)
     x0, y0 = tile % columns * TILE, tile // columns * TILE
     for r in range(TILE):
-        o, s = (y0 + r) * stride + x0, r * block
-        store(state, s, spread(_ONE))
-        rest = load(gradient, features * plane + o) * load(image, features * plane + o)
-        for c in range(features):
-            g = load(gradient, c * plane + o)
-            rest = rest + g * load(image, c * plane + o)
-            store(state, s + 32 + 16 * c, g)
-        store(state, s + 16, rest)
+        gather_row((y0 + r) * stride + x0, r * block, plane, features, image, gradient, state)
     xs = lane_numbers() + (F(x0) + _HALF)
     for q in range(tile_start[tile], used[tile]):
         g, both = item(gaussian, q) * width, item(rows, q)

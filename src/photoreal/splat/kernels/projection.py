@@ -196,7 +196,12 @@ def quaternion_backward(q, inverse, D):
     gz = _TWO * (x * (D[0][2] + D[2][0]) + y * (D[1][2] + D[2][1]) + w * (D[1][0] - D[0][1]))
     gz -= _TWO * _TWO * z * (D[0][0] + D[1][1])
     along = gw * w + gx * x + gy * y + gz * z
-    return (gw - w * along) * inverse, (gx - x * along) * inverse, (gy - y * along) * inverse, (gz - z * along) * inverse
+    return (
+        (gw - w * along) * inverse,
+        (gx - x * along) * inverse,
+        (gy - y * along) * inverse,
+        (gz - z * along) * inverse,
+    )
 
 
 @njit(**_OPTIONS)
