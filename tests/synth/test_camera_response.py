@@ -39,7 +39,7 @@ def test_the_transfer_function_is_core_s() -> None:
 
 def test_noise_follows_the_number_of_electrons() -> None:
     light = np.full((200, 200, 3), 0.2, dtype=np.float32)
-    shot = Shot(1.0, full_well=2000, read_noise=5)
+    shot = Shot(1.0, full_well=2000.0, read_noise=5.0)
     middle = develop(light, shot, 1)[80:120, 80:120].astype(float) / 255
     linear = np.where(middle <= 0.04045, middle / 12.92, ((middle + 0.055) / 1.055) ** 2.4)
     expected = np.sqrt(0.2 / 2000 + (5 / 2000) ** 2)
@@ -51,7 +51,7 @@ def test_corners_are_darker_and_stops_brighten() -> None:
     light = np.full((60, 80, 3), 0.2, dtype=np.float32)
     image = develop(light, clean_shot(1.0), 0).astype(int)
     assert image[0, 0, 0] < image[30, 40, 0] - 5
-    brighter = develop(light, Shot(1.0, stops=1.0, full_well=float("inf"), read_noise=0), 0)
+    brighter = develop(light, Shot(1.0, stops=1.0, full_well=float("inf"), read_noise=0.0), 0)
     assert (brighter >= image).all()
 
 
