@@ -24,7 +24,7 @@ CAPTURE = Path(__file__).parent.parent / "examples" / "captures" / "reading_room
 GIB = 2**30
 
 
-def demo(data: Path, *, quick: bool) -> list[Figure]:
+def demo(_data: Path, *, quick: bool) -> list[Figure]:
     """The bundled capture by the preset `draft`, as `make demo` runs it."""
     config = preset("draft")
     if quick:
@@ -41,7 +41,10 @@ def demo(data: Path, *, quick: bool) -> list[Figure]:
         seconds = time.perf_counter() - started
         found = score(out, CAPTURE / "truth")
     on = "bundled reading room, 28 photos, preset draft" + (" (quick)" if quick else "")
-    goal = lambda text: "" if quick else text
+
+    def goal(text: str) -> str:
+        return "" if quick else text
+
     return [
         Figure("whole run", seconds, "s", goal("<= 360"), on),
         Figure("held-out PSNR", found["psnr"], "dB", goal(">= 24"), on),

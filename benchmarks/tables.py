@@ -9,8 +9,9 @@ from benchmarks.figures import RESULTS
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Made by `python -m benchmarks.tables` from `benchmarks/results/*.json`; measured by `python -m benchmarks NAME --keep`. The captures
-that are not bundled are public ones; `--data` names the folder that holds them. Machines are noisy: read times as sizes.
+Made by `python -m benchmarks.tables` from `benchmarks/results/*.json`; measured by `python -m benchmarks NAME --keep`.
+The captures that are not bundled are public ones; `--data` names the folder that holds them. Machines are noisy: read
+times as sizes.
 """
 
 

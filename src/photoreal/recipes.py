@@ -37,8 +37,8 @@ def reconstruct(
 ) -> Telling:
     """Turn photographs, a video or a dataset into a scene folder.
 
-    Cameras are found (or read), splats fitted, held-out photos rendered and judged, a film and a report made. A run that
-    was stopped goes on with policy "resume" and ends in the same files as an unbroken one.
+    Cameras are found (or read), splats fitted, held-out photos rendered and judged, a film and a report made. A run
+    that was stopped goes on with policy "resume" and ends in the same files as an unbroken one.
 
     Raises:
         CaptureError, AlignmentError: the photographs cannot be used.

@@ -21,7 +21,7 @@ ExportFormat = Literal["ply", "spz", "colmap", "nerfstudio"]
 
 @dataclass(frozen=True)
 class Export:
-    """Write the splats (ply, spz) or the cameras with their photos (colmap, nerfstudio) where another program reads them."""
+    """Write the splats (ply, spz) or the cameras with their photos (colmap, nerfstudio) for other programs."""
 
     scene: tyro.conf.Positional[Path] = tyro.MISSING
     """Scene folder."""

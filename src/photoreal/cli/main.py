@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Protocol, cast
 
 import tyro
 
@@ -24,15 +24,18 @@ from photoreal.stages import PRESETS, ReconstructConfig, preset
 _DESCRIPTION = "Photographs in, photoreal 3D out: cameras, Gaussian splats, renders and a report."
 
 
+class _Verb(Protocol):
+    def run(self) -> None: ...
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Carry out one verb; exit code 0, 1 for what a user can mend, 2 for wrong usage, 130 when interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(name)s: %(message)s")
     try:
-        verb = tyro.cli(
-            _verbs(words), prog="photoreal", description=_DESCRIPTION, args=[w for w in words if w != "--debug"]
-        )
+        verbs = cast("type[_Verb]", _verbs(words))
+        verb = tyro.cli(verbs, prog="photoreal", description=_DESCRIPTION, args=[w for w in words if w != "--debug"])
         verb.run()
     except PhotorealError as error:
         if debug:
@@ -47,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _verbs(words: list[str]):
+def _verbs(words: list[str]) -> object:
+    """The union of all verbs, which has no type that checkers and beartype agree on."""
     config = _chosen_preset(words)
     return (
         Annotated[Reconstruct, tyro.conf.subcommand("reconstruct", default=Reconstruct(config=config))]

@@ -1,7 +1,7 @@
 """`photoreal synth`: render the bundled capture anew."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +19,7 @@ class Synth:
 
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = tyro.MISSING
     """Folder to write; a stopped rendering in it goes on."""
-    capture: CaptureConfig = CaptureConfig()
+    capture: CaptureConfig = field(default_factory=CaptureConfig)
     """How it is rendered."""
 
     def run(self) -> None:

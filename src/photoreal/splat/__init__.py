@@ -1,5 +1,7 @@
-"""Gaussian splatting: a torch rasterizer that is the specification, a numba one that is fast on a CPU, and `fit`, which turns
-a capture into Gaussians step by step."""
+"""Gaussian splatting: a torch rasterizer that is the specification, a numba one that is fast on a CPU, and `fit`.
+
+`fit` turns a capture into Gaussians step by step.
+"""
 
 from photoreal.splat.background import Background, background_image, constant_background
 from photoreal.splat.cpu import rasterize_numba, render_colour

@@ -15,7 +15,7 @@ _GRID = 16
 
 @dataclass(frozen=True)
 class Background(Value):
-    """Colour of the far and the sky by world direction, as spherical harmonics; one coefficient is a constant colour."""
+    """Colour of the far and the sky by world direction, as spherical harmonics; one coefficient is one colour."""
 
     harmonics: Float[Tensor, "K 3"]
     """K in {1, 4, 9, 16}; sRGB = 0.5 + sum_k c_k Y_k(direction)."""

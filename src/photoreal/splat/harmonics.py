@@ -1,4 +1,4 @@
-"""Real spherical harmonics up to degree 3, in the order and signs of Kerbl et al. 2023 (Condon-Shortley phase included)."""
+"""Real spherical harmonics up to degree 3, in the order and signs of Kerbl et al. 2023 (with Condon-Shortley phase)."""
 
 import torch
 from jaxtyping import Float

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from photoreal.core import Cameras, Capture, CaptureError, Gaussians, Points, join, project, unit_from_bytes
@@ -38,7 +38,7 @@ def gaussians_from_points(
 
 def neighbour_distance(positions: Float[Tensor, "N 3"]) -> Float[Tensor, " N"]:
     """Mean distance to the three nearest other points, kept within 0.02 and 5 of its median; N >= 4."""
-    distances, _ = cKDTree(positions.numpy()).query(positions.numpy(), k=4)
+    distances, _ = KDTree(positions.numpy()).query(positions.numpy(), k=4)
     mean = torch.from_numpy(distances[:, 1:].mean(1).astype(np.float32))
     middle = float(mean.median().clamp_min(1e-7))
     return mean.clamp(0.02 * middle, 5 * middle)

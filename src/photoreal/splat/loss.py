@@ -57,7 +57,9 @@ class _Photometric(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - the decorator's stub hides the name ctx
+        ctx: Any, *outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
         return outputs[0] * ctx.gradient, None, None
 
 

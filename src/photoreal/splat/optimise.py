@@ -29,8 +29,9 @@ class Parameter:
         if gradient is None:
             return
         self.step += 1
-        flat = [t.detach().view(-1).numpy() for t in (self.value, gradient.contiguous(), self.mean, self.square)]
-        adam(*flat, rate, *_BETAS, self.step, 1e-15)
+        tensors = self.value, gradient.contiguous(), self.mean, self.square
+        value, slope, mean, square = (t.detach().view(-1).numpy() for t in tensors)
+        adam(value, slope, mean, square, rate, *_BETAS, self.step, 1e-15)
         self.value.grad = None
 
 

@@ -1,6 +1,7 @@
-"""The specification of splatting: every Gaussian against every pixel, in plain torch (Kerbl et al. 2023; Zwicker et al. 2001).
+"""The specification of splatting: every Gaussian against every pixel, in plain torch.
 
-It is the oracle of the faster rasterizers. Memory grows with Gaussians x pixels of a band of rows, so it is for small scenes.
+After Kerbl et al. 2023 and Zwicker et al. 2001. It is the oracle of the faster rasterizers. Memory grows with
+Gaussians x pixels of a band of rows, so it is for small scenes.
 """
 
 from dataclasses import dataclass

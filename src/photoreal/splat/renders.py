@@ -1,7 +1,7 @@
 """What a rasterizer is and what it gives."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -28,6 +28,7 @@ class Renders(Value):
     """sum w_i n_i in world axes, n_i the shortest axis turned towards the camera; not of unit length."""
 
 
+@runtime_checkable
 class Rasterizer(Protocol):
     """Renders Gaussians from cameras, each over its own constant background colour."""
 

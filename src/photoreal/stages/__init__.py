@@ -1,4 +1,4 @@
-"""Stages: each turns what a scene folder holds into what it holds next, tells its progress, and is remembered in `run.json`."""
+"""Stages: each turns what a scene folder holds into what it holds next, tells its progress, is kept in `run.json`."""
 
 from photoreal.stages.config import PRESETS, FilmConfig, Preset, ReconstructConfig, preset
 from photoreal.stages.ledger import fingerprint, plain, run_stage, source_fingerprint, stage_of

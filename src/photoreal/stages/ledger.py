@@ -1,4 +1,4 @@
-"""Stages that run once: what is done is remembered in `run.json`, and done again only when what it depends on changed."""
+"""Stages that run once: what is done is kept in `run.json`, and done again only when what it depends on changed."""
 
 import dataclasses
 import hashlib

@@ -21,7 +21,7 @@ from photoreal.view import orbit_cameras, write_film
 
 
 def render_stage(folder: Path, held_out: list[str], film: FilmConfig) -> Work:
-    """Afterwards `renders/held_out` holds a picture for each held-out photo, `orbit.mp4` the film, the outcome the figures."""
+    """Afterwards `renders/held_out` holds a picture of each held-out photo, `orbit.mp4` the film; figures returned."""
     scene, splats = read_capture(folder), read_splats(folder)
     names = scene.capture.photos.names
     network, notes = perceptual_network()

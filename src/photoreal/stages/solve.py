@@ -109,6 +109,6 @@ def _padding_note(photos: Photos) -> tuple[str, ...]:
     if covered > 0.9:
         return ()
     return (
-        f"{1 - covered:.0%} of the pixels are masked or lie outside the smaller photos and are ignored; if the photos are "
-        "cut-outs of an object, --fit.outside empty makes their surroundings empty",
+        f"{1 - covered:.0%} of the pixels are masked or lie outside the smaller photos and are ignored; if the photos "
+        "are cut-outs of an object, --fit.outside empty makes their surroundings empty",
     )

@@ -1,7 +1,7 @@
 """Sixteen float32 lanes as one numba value, written in generic LLVM vector IR.
 
-LLVM lowers the type to whatever the processor has: one 512-bit register, two of 256 bits, or four of 128 bits (NEON, SSE).
-Loads and stores neither check bounds nor wrap negative indices: callers pad their arrays.
+LLVM lowers the type to whatever the processor has: one 512-bit register, two of 256 bits, or four of 128 bits (NEON,
+SSE). Loads and stores neither check bounds nor wrap negative indices: callers pad their arrays.
 """
 
 import operator
@@ -51,7 +51,7 @@ def _from_scalar(context: Any, builder: Any, source: Any, _target: Any, value: A
 
 
 def _declare_binary(op: Callable[..., Any], instruction: str) -> None:
-    @infer_global(op)
+    @infer_global(op)  # pyright: ignore[reportOptionalCall, reportUntypedClassDecorator] - numba has no types here
     class _Template(AbstractTemplate):
         def generic(self, args: Any, kws: Any) -> Any:
             ours = any(isinstance(a, LanesType) for a in args)
@@ -177,7 +177,7 @@ smaller = _extreme("<", "The smaller value of each lane.")
 larger = _extreme(">", "The larger value of each lane.")
 
 
-def _reducing(name: str, starts: bool, flags: tuple[str, ...], doc: str) -> Any:
+def _reducing(name: str, flags: tuple[str, ...], doc: str, *, starts: bool) -> Any:
     def reduce(typing_context, value):
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             head = [ir.Constant(_FLOAT, 0.0)] if starts else []
@@ -190,12 +190,12 @@ def _reducing(name: str, starts: bool, flags: tuple[str, ...], doc: str) -> Any:
     return intrinsic(reduce)
 
 
-total = _reducing("llvm.vector.reduce.fadd.v16f32", True, ("reassoc", "nsz"), "The sum of the lanes.")
-greatest = _reducing("llvm.vector.reduce.fmax.v16f32", False, ("nnan", "nsz"), "The largest lane.")
+total = _reducing("llvm.vector.reduce.fadd.v16f32", ("reassoc", "nsz"), "The sum of the lanes.", starts=True)
+greatest = _reducing("llvm.vector.reduce.fmax.v16f32", ("nnan", "nsz"), "The largest lane.", starts=False)
 
 
 def _exp2_coefficients(degree: int) -> list[float]:
-    """Weights of a polynomial for 2**x on [0, 1) that nearly minimises the relative error (fitted at Chebyshev nodes)."""
+    """Weights of a polynomial for 2**x on [0, 1), fitted at Chebyshev nodes: nearly the least relative error."""
     nodes = np.cos((np.arange(400) + 0.5) / 400 * np.pi) * 0.5 + 0.5
     return [float(c) for c in np.polyfit(nodes, 2.0**nodes, degree, w=2.0**-nodes)]
 

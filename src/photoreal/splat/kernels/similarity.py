@@ -1,9 +1,10 @@
-"""Structural similarity (Wang et al. 2004) of two images and its gradient, window 11 x 11, sigma 1.5, zeros outside the image.
+"""Structural similarity (Wang et al. 2004) of two images and its gradient.
 
-Planes have rows of a whole number of lanes; row buffers carry a margin of sixteen zeros on both sides.
+The window is 11 x 11, sigma 1.5, with zeros outside the image. Planes have rows of a whole number of lanes; row buffers
+carry a margin of sixteen zeros on both sides.
 """
 
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numpy as np
 from numba import njit, prange
@@ -18,7 +19,7 @@ _W0, _W1, _W2, _W3, _W4, _W5 = (F(v) for v in WINDOW[:6])
 _C1, _C2 = F(0.01**2), F(0.03**2)
 _ONE, _TWO, _ZERO = F(1), F(2), F(0)
 _MARGIN = 16
-_OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
 
 @njit(**_OPTIONS)
