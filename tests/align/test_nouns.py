@@ -1,5 +1,7 @@
 """COLMAP's reconstructions as our values, against COLMAP's own synthetic truth."""
 
+from typing import Any
+
 import pycolmap
 import pytest
 import torch
@@ -23,7 +25,7 @@ def synthetic(model: str) -> pycolmap.Reconstruction:
     return pycolmap.synthesize_dataset(options)
 
 
-def drained(steps):
+def drained(steps: Any) -> Any:
     while True:
         try:
             next(steps)
@@ -79,7 +81,7 @@ def test_refining_undoes_a_wrong_focal_length_and_keeps_the_original() -> None:
     reconstruction = synthetic("SIMPLE_RADIAL")
     for camera in reconstruction.cameras.values():
         camera.focal_length = 930.0
-    refined = drained(refine(reconstruction, lens="SIMPLE_RADIAL", threads=1))
+    refined = drained(refine(reconstruction, lens="simple", threads=1))
     assert next(iter(refined.cameras.values())).focal_length == pytest.approx(900.0, abs=0.5)
     assert next(iter(reconstruction.cameras.values())).focal_length == 930.0
     assert refined.compute_mean_reprojection_error() < 0.01

@@ -62,7 +62,7 @@ def test_camera_takes_the_hint_or_a_usual_focal_length() -> None:
     assert unknown.camera_id == pycolmap.INVALID_CAMERA_ID
 
 
-def test_files_have_the_photos_own_size_and_masks_only_where_needed(tmp_path: Path) -> None:
+def test_files_have_the_photos_own_size_and_masks_for_all_if_for_any(tmp_path: Path) -> None:
     photos = photos_of([(40, 60), (60, 40)], [0, 1])
     photos.masks[1, :10] = False
     write_photos(tmp_path, photos, photo_sizes(photos))
@@ -74,4 +74,5 @@ def test_files_have_the_photos_own_size_and_masks_only_where_needed(tmp_path: Pa
     assert mask.shape == (60, 40)
     assert not mask[:10].any()
     assert (mask[10:] == 255).all()
-    assert len(list((tmp_path / "masks").iterdir())) == 1
+    with Image.open(tmp_path / "masks" / f"{file_name(0)}.png") as image:
+        assert (np.array(image) == 255).all()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from photoreal.align import FeatureConfig, SfmConfig, Solution, SolveStep, solve
-from photoreal.core import AlignmentError, Cameras, Photos, project
+from photoreal.core import AlignmentError, Cameras, Capture, Photos, project
 from photoreal.metrics import pose_auc, rotation_errors, translation_errors
 from photoreal.synth.toy import toy_scene
 
@@ -18,13 +18,18 @@ FAST = SfmConfig(features=FeatureConfig(max_features=2000))
 
 
 @pytest.fixture(scope="module")
-def truth() -> Photos:
-    return toy_scene(0, views=5, size=SIZE).capture.photos
+def room() -> Capture:
+    return toy_scene(0, views=5, size=SIZE).capture
 
 
 @pytest.fixture(scope="module")
-def true_cameras() -> Cameras:
-    return toy_scene(0, views=5, size=SIZE).capture.cameras
+def truth(room: Capture) -> Photos:
+    return room.photos
+
+
+@pytest.fixture(scope="module")
+def true_cameras(room: Capture) -> Cameras:
+    return room.cameras
 
 
 @pytest.fixture(scope="module")
@@ -107,22 +112,20 @@ def test_tracks_lie_where_the_points_project(items: list[SolveStep | Solution]) 
     assert len(points) > 200
 
 
-def test_two_photos_are_enough_and_the_same_every_time(truth: Photos, true_cameras: Cameras) -> None:
-    photos = truth.take([1, 2])
-    first, second = solution_of(photos), solution_of(photos)
-    assert float(rotation_errors(first.capture.cameras, true_cameras.take([1, 2])).max()) < 0.2
-    for one, other in ((first.capture, second.capture), (first.points, second.points), (first.tracks, second.tracks)):
-        assert all_equal(one, other)
-    assert first.figures == second.figures
+def test_two_photos_are_enough(truth: Photos, true_cameras: Cameras) -> None:
+    solution = solution_of(truth.take([1, 2]))
+    assert float(rotation_errors(solution.capture.cameras, true_cameras.take([1, 2])).max()) < 0.2
+    assert solution.capture.cameras.intrinsics[0, 0, 0] == truth.focal_hints[0]
 
 
-def test_three_photos_give_the_same_bits_with_more_threads_for_features(truth: Photos) -> None:
+def test_the_same_photos_give_the_same_bits_and_with_other_threads_for_features_too(truth: Photos) -> None:
     threaded = dataclasses.replace(FAST, features=dataclasses.replace(FAST.features, threads=2))
     single = dataclasses.replace(FAST, features=dataclasses.replace(FAST.features, threads=1))
     photos = truth.take([0, 1, 2])
     first, second = solution_of(photos, threaded), solution_of(photos, single)
-    assert all_equal(first.capture, second.capture)
-    assert all_equal(first.points, second.points)
+    for one, other in ((first.capture, second.capture), (first.points, second.points), (first.tracks, second.tracks)):
+        assert all_equal(one, other)
+    assert first.figures == second.figures
 
 
 def all_equal(first: object, second: object) -> bool:
@@ -154,7 +157,9 @@ def test_photos_of_several_sizes_keep_their_own_centres_and_masks(truth: Photos,
     assert len(found) == 5
     assert found.intrinsics[:, 0, 2].tolist() == [200, 160, 200, 160, 200]
     assert found.intrinsics[:, 1, 2].tolist() == [150, 120, 150, 120, 150]
-    assert float(rotation_errors(found, true_cameras).max()) < 0.3
+    errors = rotation_errors(found, true_cameras)
+    assert float(errors[1:].max()) < 0.2
+    assert float(errors[0]) < 1.0  # most of what the others see is masked there
     assert not bool((solution.capture.photos.masks & ~masks).any())
     seen = solution.tracks.pixel[solution.tracks.view == 0]
     assert float(seen[:, 0].min()) > 148

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pycolmap
@@ -16,6 +16,7 @@ from photoreal.align.project import (
     group_camera,
     photo_sizes,
     write_camera,
+    write_image,
     write_photos,
 )
 from photoreal.core import Photos
@@ -46,24 +47,20 @@ def find_features(
     """
     sizes = photo_sizes(photos)
     write_photos(folder, photos, sizes)
-    project = Project(folder, ())
+    project = Project(folder, tuple(range(1, len(photos) + 1)))
     done = 0
     for group in camera_groups(photos, sizes, sharing="lens"):
         with pycolmap.Database.open(project.database) as database:
             camera_id = write_camera(database, group_camera(photos, sizes, group))
+            for index in group:
+                write_image(database, index, camera_id)
         longer = min(int(sizes[group[0]].max()), config.max_side)
         job = _Extraction(project, tuple(group), camera_id, _options(config, longer))
-        for count in _follow(watch(job)):
+        for count in watch(job):
             yield done + count
         done += len(group)
         yield done
-    with pycolmap.Database.open(project.database) as database:
-        numbers = {image.name: image.image_id for image in database.read_all_images()}
-    return replace(project, image_ids=tuple(numbers[file_name(index)] for index in range(len(photos))))
-
-
-def _follow(steps: Generator[int, None, None]) -> Generator[int, None, None]:
-    yield from steps
+    return project
 
 
 @dataclass(frozen=True)

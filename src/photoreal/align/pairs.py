@@ -44,7 +44,7 @@ def choose_pairs(project: Project, *, exhaustive_up_to: int, neighbours: int, se
     return sorted({*sequence_pairs(count, overlap=5), *look_alike_pairs(likeness, neighbours=neighbours)})
 
 
-def read_descriptors(project: Project) -> list[Float[Tensor, "N 128"]]:
+def read_descriptors(project: Project) -> list[Float[Tensor, "_ 128"]]:
     """Up to 1000 SIFT descriptors of each photo, spread over all its features, with norm 1."""
     found: list[Tensor] = []
     with pycolmap.Database.open(project.database) as database:
@@ -55,7 +55,7 @@ def read_descriptors(project: Project) -> list[Float[Tensor, "N 128"]]:
     return found
 
 
-def photo_likeness(descriptors: list[Float[Tensor, "N 128"]], *, seed: int) -> Float[Tensor, "V V"]:
+def photo_likeness(descriptors: list[Float[Tensor, "_ 128"]], *, seed: int) -> Float[Tensor, "V V"]:
     """Cosine of the angle between the photos' vectors of locally aggregated descriptors (Jegou et al. 2010).
 
     The words are k-means centres of these very photos' descriptors, so no vocabulary is needed.

@@ -97,15 +97,19 @@ def file_name(index: int) -> str:
 
 
 def write_photos(folder: Path, photos: Photos, sizes: Int64[Tensor, "V 2"]) -> None:
-    """Grey images of the photos' own sizes, and masks where some pixel is masked."""
+    """Grey images of the photos' own sizes, and a mask for each if any photo has a masked pixel."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
     weights = torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]
+    masked = any(
+        not bool(mask[:height, :width].all())
+        for mask, (height, width) in zip(photos.masks, sizes.tolist(), strict=True)
+    )
     for index, (height, width) in enumerate(sizes.tolist()):
         grey = (photos.images[index, :, :height, :width] * weights).sum(0).round()
         _save(folder / "images" / file_name(index), grey.to(torch.uint8))
-        mask = photos.masks[index, :height, :width]
-        if not bool(mask.all()):
+        if masked:  # COLMAP refuses a photo without a mask where others have one
+            mask = photos.masks[index, :height, :width]
             _save(folder / "masks" / f"{file_name(index)}.png", mask.to(torch.uint8) * 255)
 
 
@@ -130,19 +134,23 @@ def regrouped(project: Project, photos: Photos, *, sharing: CameraSharing) -> Pr
         for group in camera_groups(photos, sizes, sharing=sharing):
             camera_id = write_camera(database, group_camera(photos, sizes, group))
             for index in group:
-                _copy_image(old, database, project.image_ids[index], camera_id)
+                image_id = write_image(database, index, camera_id)
+                database.write_keypoints(image_id, old.read_keypoints(image_id))
         for pair_id, geometry in zip(*old.read_two_view_geometries(), strict=True):
             first, second = pycolmap.pair_id_to_image_pair(pair_id)
             database.write_two_view_geometry(first, second, geometry)
     return new
 
 
-def _copy_image(old: pycolmap.Database, new: pycolmap.Database, image_id: int, camera_id: int) -> None:
-    image = old.read_image(image_id)
-    image = pycolmap.Image(name=image.name, camera_id=camera_id, image_id=image_id)
-    new.write_image(image, use_image_id=True)
+def write_image(database: pycolmap.Database, index: int, camera_id: int) -> int:
+    """The number under which photo number `index` now stands in the database, taken by a camera of `write_camera`.
+
+    Numbers that COLMAP gives by itself depend on which of its threads is done first, and so does all that follows.
+    """
+    image = pycolmap.Image(name=file_name(index), camera_id=camera_id, image_id=index + 1)
+    database.write_image(image, use_image_id=True)
     frame = pycolmap.Frame()
-    frame.rig_id = camera_id  # `write_camera` makes one rig for each camera, so both are counted alike
+    frame.rig_id = camera_id  # one rig for each camera, so both are counted alike
     frame.add_data_id(image.data_id)
-    new.write_frame(frame)
-    new.write_keypoints(image_id, old.read_keypoints(image_id))
+    database.write_frame(frame)
+    return image.image_id

@@ -1,5 +1,6 @@
 """Cameras from photographs: structure from motion that tries harder where the first attempt registers too little."""
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from photoreal.align.matching import MatchConfig, MatchGraph, match_features
 from photoreal.align.nouns import nouns_from_reconstruction, parallax
 from photoreal.align.pairs import choose_pairs
 from photoreal.align.project import CameraSharing, Project, regrouped
-from photoreal.align.refine import LensModel, refine
+from photoreal.align.refine import LensFreedom, refine
 from photoreal.core import AlignmentError, Capture, Photos, Points, Tracks
 
 ReturnT = TypeVar("ReturnT")
@@ -39,8 +40,8 @@ class SfmConfig:
     """Up to so many photos every pair is compared; beyond, neighbours in sequence and the photos most alike."""
     neighbours: int = 20
     """Of more photos: with how many most like it each is compared."""
-    lens: LensModel = "OPENCV"
-    """Distortion that the last adjustment determines where enough photos share a lens."""
+    lens: LensFreedom = "auto"
+    """How many parameters of a lens the last adjustment may determine; "auto" goes by what the photos show."""
     threads: int = 1
     """Processor threads of the mapper; with more than 1 the last digits change from run to run."""
     seed: int = 0
@@ -105,7 +106,7 @@ def solve(photos: Photos, config: SfmConfig = SfmConfig()) -> Iterator[SolveStep
         if model is None:
             raise unplaced_error(survey.graph)
         refined = yield from _steps(
-            "refining", 2, refine(model.reconstruction, lens=config.lens, threads=config.threads)
+            "refining", 4, refine(model.reconstruction, lens=config.lens, threads=config.threads)
         )
         model = replace(model, reconstruction=refined)
         if len(model.placed) < 2:
@@ -197,13 +198,13 @@ def _renamed(model: Model | None, addition: str) -> Model | None:
     return replace(model, method=f"{model.method}, {addition}") if model else None
 
 
-def _linked(graph: MatchGraph) -> float:
+def _linked(graph: MatchGraph) -> int:
     """How many photos hang together by matches; of many, nearly all are enough."""
     reach = (graph.inliers >= _LINKING_INLIERS) | torch.eye(len(graph.inliers), dtype=torch.bool)
     for _ in range(len(reach).bit_length()):
         reach = (reach.float() @ reach.float()) > 0
     linked = int(reach.sum(1).max())
-    return linked if linked <= _MANY_PHOTOS else 0.95 * linked
+    return linked if linked <= _MANY_PHOTOS else math.ceil(0.95 * linked)
 
 
 def _solution(photos: Photos, survey: _Survey, model: Model) -> Solution:
