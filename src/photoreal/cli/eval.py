@@ -16,7 +16,7 @@ class Eval:
     scene: tyro.conf.Positional[Path] = tyro.MISSING
     """Scene folder."""
     truth: Path | None = None
-    """Folder with transforms.json and, where known, depths.safetensors and mesh.ply; or a transforms.json."""
+    """Folder with transforms.json and, where known, depth/NAME.png (16-bit, mm) and mesh.ply; or a transforms.json."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print JSON instead of a table."""
 

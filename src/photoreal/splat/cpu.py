@@ -1,8 +1,10 @@
-"""The CPU rasterizer: numba kernels behind the same contract as `rasterize_torch`, differentiable by hand-written gradients.
+"""The CPU rasterizer: numba kernels behind the same contract as `rasterize_torch`.
 
-Bytes do not depend on the number of threads: sums of one Gaussian's pairs have a fixed order.
+It is differentiable by hand-written gradients. Bytes do not depend on the number of threads: sums of one Gaussian's
+pairs have a fixed order.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +24,8 @@ from photoreal.splat.renders import MARGIN, Renders
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
+Fields = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+"""One array for each field of `Gaussians`, in their order."""
 Channels = Literal["colour", "all"]
 
 
@@ -30,7 +34,7 @@ class _Pairs:
     """Gaussians sorted into tiles."""
 
     first: NDArray[np.int64]
-    slot: IntArray
+    origin: IntArray
     tile_start: NDArray[np.int64]
     gaussian: IntArray
     rows: IntArray
@@ -97,7 +101,7 @@ class _Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         *tensors, size, features = inputs
-        arrays = [_array(t) for t in tensors[:5]]
+        arrays = _fields(_array(t) for t in tensors[:5])
         screen = _draw(arrays, _camera_numbers(tensors[5], tensors[6], size), size, features)
         ctx.arrays, ctx.screen, ctx.size, ctx.features = arrays, screen, size, features
         height, width = size
@@ -108,7 +112,9 @@ class _Splat(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - the decorator's stub hides the name ctx
+        ctx: Any, *outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
         sums, transmittance, depth, _ = outputs
         height, width = ctx.size
         gradient = np.zeros_like(ctx.screen.planes)
@@ -121,6 +127,11 @@ class _Splat(torch.autograd.Function):
         intrinsics = torch.zeros(3, 3)
         intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2] = camera[12:]
         return *parameters, rotation_translation, intrinsics, None, None
+
+
+def _fields(arrays: Iterable[FloatArray]) -> Fields:
+    means, quaternions, log_scales, opacity_harmonics, colour_harmonics = arrays
+    return means, quaternions, log_scales, opacity_harmonics, colour_harmonics
 
 
 def _array(tensor: Tensor) -> FloatArray:
@@ -136,7 +147,7 @@ def _camera_numbers(cam_from_world: Tensor, intrinsics: Tensor, size: tuple[int,
     return np.concatenate([pose[:3, :3].ravel(), pose[:3, 3], [fx, fy, cx, cy], clamps]).astype(np.float32)
 
 
-def _draw(arrays: list[FloatArray], camera: FloatArray, size: tuple[int, int], features: int) -> _Screen:
+def _draw(arrays: Fields, camera: FloatArray, size: tuple[int, int], features: int) -> _Screen:
     count, (height, width) = len(arrays[0]), size
     record = np.zeros((count, RECORD + features), np.float32)
     depth, opacity, reach = (np.zeros(shape, np.float32) for shape in (count, count, (count, 2)))
@@ -162,31 +173,31 @@ def _bin(record: FloatArray, reach: FloatArray, depth: FloatArray, size: tuple[i
     count_pairs(record, reach, height, width, counts)
     first = np.zeros(len(record) + 1, np.int64)
     np.cumsum(counts, out=first[1:])
-    tiles, rows, gaussian, tile_rows, slot = (np.empty(first[-1], np.int32) for _ in range(5))
+    tiles, rows, gaussian, tile_rows, origin = (np.empty(first[-1], np.int32) for _ in range(5))
     write_pairs(record, reach, height, width, first, tiles, rows)
     visible = np.flatnonzero(counts)
     order = visible[torch.argsort(torch.from_numpy(depth[visible]), stable=True).numpy()]
     tile_count = (_padded(height) // TILE) * (_padded(width) // TILE)
     tile_start = np.zeros(tile_count + 1, np.int64)
-    sort_pairs(order, first, tiles, rows, tile_count, tile_start, gaussian, tile_rows, slot)
+    sort_pairs(order, first, tiles, rows, tile_count, tile_start, gaussian, tile_rows, origin)
     dealt = deal_tiles(tile_start, tile_count, numba.get_num_threads())
-    return _Pairs(first, slot, tile_start, gaussian, tile_rows, dealt, np.empty(tile_count, np.int64))
+    return _Pairs(first, origin, tile_start, gaussian, tile_rows, dealt, np.empty(tile_count, np.int64))
 
 
 def _backward(
-    arrays: list[FloatArray], screen: _Screen, gradient: FloatArray, extra_depth: FloatArray, features: int
+    arrays: Fields, screen: _Screen, gradient: FloatArray, extra_depth: FloatArray, features: int
 ) -> tuple[list[Tensor], Tensor]:
     pairs, (_, padded_height, stride) = screen.pairs, screen.planes.shape
     pair_gradient = np.empty((len(pairs.gaussian), RECORD + features), np.float32)
     composite_backward(
         pairs.dealt, stride // TILE, padded_height * stride, stride, pairs.tile_start, pairs.gaussian, pairs.rows,
         screen.record.reshape(-1), features, screen.planes.reshape(-1), gradient.reshape(-1), pairs.used,
-        pair_gradient.reshape(-1),
+        pairs.origin, pair_gradient.reshape(-1),
     )  # fmt: skip
-    parameters = [np.zeros_like(array) for array in arrays]
+    parameters = _fields(np.zeros_like(array) for array in arrays)
     camera = np.zeros((CHUNKS, CAMERA_GRADIENTS), np.float32)
     project_backward(
-        *arrays, screen.camera, screen.record, screen.reach, screen.opacity, pairs.first, pairs.slot, pair_gradient,
+        *arrays, screen.camera, screen.record, screen.reach, screen.opacity, pairs.first, pair_gradient,
         extra_depth, *parameters, camera,
     )  # fmt: skip
     return [torch.from_numpy(p) for p in parameters], torch.from_numpy(camera.astype(np.float64).sum(0))

@@ -28,8 +28,6 @@ class DensityConfig:
     """Share of all steps after which the count is fixed."""
     every: int = 50
     """Steps between changes."""
-    growth: float = 0.1
-    """Share of Gaussians added at each change."""
     dead_opacity: float = 0.005
     """Gaussians below this opacity are moved."""
     noise: float = 5e5

@@ -19,6 +19,8 @@ from photoreal.splat.initial import gaussians_from_points, scene_extent, with_fa
 from photoreal.splat.loss import photometric_loss
 from photoreal.splat.optimise import Parameter, gaussians_of, grow, parameter, parameters_of, relocate
 
+_PIXELS_A_GAUSSIAN = 10
+
 
 @dataclass(frozen=True)
 class FitConfig:
@@ -27,7 +29,7 @@ class FitConfig:
     steps: int = 3000
     """Training steps, one photo each."""
     max_gaussians: int = 150_000
-    """Cap on the number of Gaussians."""
+    """Number of Gaussians that densification arrives at, but at most one for every ten pixels of the photos."""
     colour_degree: Literal[0, 1, 2, 3] = 3
     """Degree of the colour harmonics."""
     opacity_degree: Literal[0, 1, 2, 3] = 0
@@ -35,7 +37,7 @@ class FitConfig:
     background: Literal["sphere", "white", "black"] = "sphere"
     """What lies behind everything: a learned sphere at infinity, or a fixed colour."""
     outside: Literal["ignore", "empty"] = "ignore"
-    """What masked pixels mean: unknown (ignored), or empty as in cut-out objects, so that a fixed background shows there."""
+    """What masked pixels mean: unknown, or empty as around cut-out objects, so that a fixed background shows there."""
     exposure: bool = True
     """Learn an affine exposure and white balance for each photo."""
     far_gaussians: int = 1500
@@ -49,7 +51,7 @@ class FitConfig:
     coarse: tuple[tuple[float, float], ...] = ((0.15, 0.5),)
     """Coarse to fine: until this share of the steps, train at this share of the resolution."""
     plateau: float = 0.002
-    """Stop when the loss, averaged over four rounds of all photos, improves by less than this share, once density is fixed."""
+    """Once density is fixed, stop when the loss over four rounds of all photos improves by less than this share."""
     report_every: int = 50
     """Steps between yielded states."""
     density: DensityConfig = field(default_factory=DensityConfig)
@@ -88,6 +90,7 @@ class _Training:
     matrices: Parameter
     offsets: Parameter
     extent: float
+    cap: int
     generator: torch.Generator
     order: Tensor = field(default_factory=lambda: torch.empty(0))
 
@@ -119,7 +122,7 @@ def fit(capture: Capture, points: Points, config: FitConfig, *, seed: int = 0) -
             _change_density(training, step, config)
         done = step + 1 == config.steps or rounds.reached(losses, step)
         if done or (step + 1) % config.report_every == 0:
-            yield _state(training, step + 1, float(np.mean(losses[-config.report_every :])), config)
+            yield _state(training, step + 1, float(np.mean(losses[-config.report_every :])))
         if done:
             return
 
@@ -149,6 +152,7 @@ def _start(capture: Capture, points: Points, config: FitConfig, seed: int) -> _T
         parameter(exposures.matrices),
         parameter(exposures.offsets),
         scene_extent(capture.cameras, points),
+        min(config.max_gaussians, capture.photos.masks.numel() // _PIXELS_A_GAUSSIAN),
         torch.Generator().manual_seed(seed),
     )
 
@@ -247,16 +251,17 @@ def _rates(extent: float, step: int, config: FitConfig) -> dict[str, np.ndarray[
 
 
 def _change_density(training: _Training, step: int, config: FitConfig) -> None:
-    density = config.density
+    density, end = config.density, int(config.steps * config.density.stop)
     if step < density.start * config.steps or (step + 1) % density.every:
         return
     relocate(training.gaussians, dead_opacity=density.dead_opacity, generator=training.generator)
     count = len(training.gaussians["means"].value)
-    wanted = min(config.max_gaussians, int(count * (1 + density.growth)) + 1)
+    changes_left = max(1, (end - 1 - step) // density.every + 1)
+    wanted = round(count * (max(count, training.cap) / count) ** (1 / changes_left))
     grow(training.gaussians, wanted - count, generator=training.generator)
 
 
-def _state(training: _Training, index: int, loss: float, config: FitConfig) -> FitStep:
+def _state(training: _Training, index: int, loss: float) -> FitStep:
     gaussians = gaussians_of(training.gaussians).map(lambda t: t.detach().clone())
     background = Background(training.background.value.detach().clone())
     exposures = Exposures(training.matrices.value.detach().clone(), training.offsets.value.detach().clone())

@@ -2,6 +2,7 @@
 
 from photoreal.stages.config import PRESETS, FilmConfig, Preset, ReconstructConfig, preset
 from photoreal.stages.ledger import fingerprint, plain, run_stage, source_fingerprint, stage_of
+from photoreal.stages.options import check_options
 from photoreal.stages.progress import Outcome, Progress
 from photoreal.stages.renders import compare, means, perceptual_network, render, render_stage, save
 from photoreal.stages.score import score
@@ -15,6 +16,7 @@ __all__ = [
     "Preset",
     "Progress",
     "ReconstructConfig",
+    "check_options",
     "compare",
     "fingerprint",
     "means",

@@ -55,12 +55,12 @@ PRESETS: dict[Preset, ReconstructConfig] = {
     ),
     "standard": ReconstructConfig(
         read=ReadConfig(max_side=1280),
-        fit=FitConfig(steps=7000, max_gaussians=200_000, density=DensityConfig(every=100, growth=0.08)),
+        fit=FitConfig(steps=7000, max_gaussians=200_000, density=DensityConfig(every=100)),
     ),
     "best": ReconstructConfig(
         read=ReadConfig(max_side=1600),
         video=VideoConfig(frames=120),
-        fit=FitConfig(steps=30_000, max_gaussians=500_000, density=DensityConfig(every=100, growth=0.05)),
+        fit=FitConfig(steps=30_000, max_gaussians=500_000, density=DensityConfig(every=100)),
         film=FilmConfig(frames=240, side=960),
     ),
 }

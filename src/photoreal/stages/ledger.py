@@ -23,10 +23,14 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def source_fingerprint(source: Path) -> str:
-    """A digest of the names, sizes and times of the files of a source, to a depth of two folders."""
-    files = [source] if source.is_file() else sorted(p for g in ("*", "*/*", "*/*/*") for p in source.glob(g))
-    facts = [(str(p.relative_to(source.parent)), p.stat().st_size, p.stat().st_mtime_ns) for p in files if p.is_file()]
+def source_fingerprint(source: Path, *, without: Path) -> str:
+    """A digest of the names, sizes and times of the files of a source, to a depth of two folders.
+
+    A scene folder inside the source is no part of it: name it in `without`.
+    """
+    found = [source] if source.is_file() else sorted(p for g in ("*", "*/*", "*/*/*") for p in source.glob(g))
+    files = [p for p in found if p.is_file() and not p.is_relative_to(without)]
+    facts = [(str(p.relative_to(source.parent)), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     return fingerprint(facts)
 
 

@@ -16,7 +16,7 @@ from photoreal.core import (
     transform_points,
     unit_from_bytes,
 )
-from photoreal.io import image_paths, read_capture, read_nerfstudio_cameras, read_run, read_tensors
+from photoreal.io import image_paths, read_capture, read_nerfstudio_cameras, read_run
 from photoreal.metrics import (
     accuracy,
     completeness,
@@ -29,6 +29,7 @@ from photoreal.metrics import (
 from photoreal.splat import rasterize_numba
 from photoreal.stages.renders import compare, means, perceptual_network, render
 from photoreal.stages.splats import read_splats
+from photoreal.synth import read_depths
 
 _SAMPLES = 100_000
 
@@ -37,8 +38,8 @@ def score(folder: Path, truth: Path | None = None) -> dict[str, float | None]:
     """Figures by name; None where something could not be measured.
 
     On held-out photos: PSNR, SSIM, LPIPS. With `truth` (a transforms.json, or a folder that holds one and maybe
-    depths.safetensors and mesh.ply): rotation errors in degrees and AUC of the poses, depth error, accuracy, completeness
-    and F-score at 1 % of the extent, after the similarity that brings the cameras' centres together.
+    depth/NAME.png in millimetres and mesh.ply): rotation errors in degrees and AUC of the poses, depth error, accuracy,
+    completeness and F-score at 1 % of the extent, after the similarity that brings the cameras' centres together.
 
     Raises:
         SceneError: the folder holds no finished scene.
@@ -80,33 +81,30 @@ def _against(folder: Path, truth: Path) -> dict[str, float | None]:
     }
     truth_from_scene = fit_similarity(ours.centres.double(), theirs.centres.double())
     if truth.is_dir():
-        figures |= _depth(folder, ours, truth_from_scene, truth, [names[j] for _, j in pairs])
+        maps = [truth / "depth" / f"{Path(names[j]).stem}.png" for _, j in pairs]
+        figures |= _depth(folder, ours, theirs, truth_from_scene, maps)
         figures |= _surface(scene.points, truth_from_scene, truth)
     return figures
 
 
 def _depth(
-    folder: Path, ours: Cameras, truth_from_scene: Float[Tensor, "4 4"], truth: Path, names: list[str]
+    folder: Path, ours: Cameras, theirs: Cameras, truth_from_scene: Float[Tensor, "4 4"], maps: list[Path]
 ) -> dict[str, float | None]:
-    """Median depth of the splats from each camera against the true depth, in true units."""
-    path = truth / "depths.safetensors"
-    if not path.is_file():
+    """Median depth of the splats, seen through the true intrinsics, against the true depth, in true units."""
+    known = [(view, path) for view, path in enumerate(maps) if path.is_file()]
+    if not known:
         return {"depth_abs_rel": None, "depth_delta1": None}
-    maps, splats = read_tensors(path), read_splats(folder)
+    gaussians, depths = read_splats(folder).gaussians, read_depths([path for _, path in known])
     scale = float(torch.linalg.det(truth_from_scene[:3, :3]).abs() ** (1 / 3))
+    size = (depths.depth.shape[1], depths.depth.shape[2])
     errors: list[tuple[float, float]] = []
-    for view, name in enumerate(names):
-        depth = maps.get(Path(name).stem)
-        if depth is None:
-            continue
-        depth = depth.float()
-        camera = ours.take([view]).resized((depth.shape[0], depth.shape[1]))
+    for (view, _), depth in zip(known, depths.depth, strict=True):
+        through = Cameras(ours.cam_from_world[[view]], theirs.intrinsics[[view]].to(ours.intrinsics), theirs.size)
         with torch.no_grad():
-            median = rasterize_numba(splats.gaussians, camera, torch.zeros(1, 3)).depth_median[0] * scale
+            renders = rasterize_numba(gaussians, through.resized(size), torch.zeros(1, 3))
+        median = renders.depth_median[0] * scale
         error = depth_error(median, depth, (depth > 0) & (median > 0))
         errors.append((error.abs_rel, error.delta1))
-    if not errors:
-        return {"depth_abs_rel": None, "depth_delta1": None}
     abs_rel, delta1 = np.mean(errors, axis=0)
     return {"depth_abs_rel": float(abs_rel), "depth_delta1": float(delta1)}
 

@@ -1,11 +1,11 @@
 """Which tile is touched by which Gaussian, and in which of its rows.
 
-A tile is 16 x 16 pixels. A pair (tile, Gaussian) exists where the ellipse of alpha >= 1/255 can reach a pixel centre of the
-tile; its rows are those that the ellipse reaches within the tile's 16 columns.
+A tile is 16 x 16 pixels. A pair (tile, Gaussian) exists where the ellipse of alpha >= 1/255 can reach a pixel centre of
+the tile; its rows are those that the ellipse reaches within the tile's 16 columns.
 """
 
 import math
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numpy as np
 from numba import njit, prange
@@ -15,16 +15,17 @@ CHUNKS = 16
 F = np.float32
 _LN2 = F(math.log(2))
 _LOG2_255 = F(math.log2(255))
-_OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
 
 @njit(**_OPTIONS)
 @no_type_check
 def strip_rows(record, reach, column):
-    """First and last image row (maybe outside the image) reached in the 16 pixel columns of a tile column; empty if first > last.
+    """First and last image row reached in the 16 pixel columns of a tile column.
 
-    The ellipse is a x^2 + b x y + c y^2 = k about the mean; its extreme rows within an interval of x lie at the ellipse's
-    own top and bottom, or at the end of the interval that is nearer to them.
+    None is when first > last; both may lie outside the image. The ellipse is a x^2 + b x y + c y^2 = k about the mean;
+    its extreme rows within an interval of x lie at the ellipse's own top and bottom, or at the end of the interval that
+    is nearer to them.
     """
     u, v, a, b, c = record[0], record[1], -record[2], -record[3], -record[4]
     k = record[5] + _LOG2_255
@@ -49,8 +50,8 @@ def pairs_of(record, reach, height, width, tiles, rows, start):
     """Number of pairs of one Gaussian; they are written from `start` on when `start` is not negative."""
     found = 0
     columns = (width + TILE - 1) // TILE
-    first = max(0, int(math.floor((record[0] - reach[0] - F(0.5)) / TILE)))
-    last = min(columns - 1, int(math.floor((record[0] + reach[0] - F(0.5)) / TILE)))
+    first = max(0, math.floor((record[0] - reach[0] - F(0.5)) / TILE))
+    last = min(columns - 1, math.floor((record[0] + reach[0] - F(0.5)) / TILE))
     for column in range(first, last + 1):
         top, bottom = strip_rows(record, reach, column)
         top, bottom = max(0, int(top)), min(height - 1, int(bottom))
@@ -89,8 +90,8 @@ def write_pairs(record, reach, height, width, first, tiles, rows):
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
-def sort_pairs(order, first, tiles, rows, tile_count, tile_start, gaussian, tile_rows, slot):
-    """Counting sort of the pairs by tile, within a tile in `order`; slot[p] is where pair p went."""
+def sort_pairs(order, first, tiles, rows, tile_count, tile_start, gaussian, tile_rows, origin):
+    """Counting sort of the pairs by tile, within a tile in `order`; origin[q] is the pair that went to place q."""
     histogram = np.zeros((CHUNKS, tile_count), np.int64)
     count = len(order)
     for chunk in prange(CHUNKS):
@@ -114,7 +115,7 @@ def sort_pairs(order, first, tiles, rows, tile_count, tile_start, gaussian, tile
                 histogram[chunk, tiles[p]] = place + 1
                 gaussian[place] = i
                 tile_rows[place] = rows[p]
-                slot[p] = place
+                origin[place] = p
 
 
 @njit(**_OPTIONS)

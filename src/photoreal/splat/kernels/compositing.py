@@ -1,12 +1,12 @@
 """Front-to-back compositing of a tile's Gaussians and its gradient, sixteen pixels of a row at a time.
 
-Images are padded to whole tiles: plane c starts at c * padded height * padded width. With T the transmittance in front of a
-Gaussian, w = alpha T its weight and g the gradient by the composited features, the backward pass needs nothing saved but the
-result: going front to back again, `rest` is what all Gaussians behind contribute to g . result.
+Images are padded to whole tiles: plane c starts at c * padded height * padded width. With T the transmittance in front
+of a Gaussian, w = alpha T its weight and g the gradient by the composited features, the backward pass needs nothing
+saved but the result: going front to back again, `rest` is what all Gaussians behind contribute to g . result.
 """
 
 import math
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numpy as np
 from numba import njit, prange
@@ -36,7 +36,7 @@ _HALF, _ONE, _ZERO = F(0.5), F(1), F(0)
 _ALPHA_MAX = F(ALPHA_MAX)
 _LOG2_MIN, _LOG2_MAX = F(math.log2(ALPHA_MIN)), F(math.log2(ALPHA_MAX))
 _BATCH = 16
-_OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
 
 @njit(**_OPTIONS)
@@ -117,9 +117,25 @@ def gather_row(o, s, plane, features, image, gradient, state):
 @njit(**_OPTIONS)
 @no_type_check
 def tile_backward(
-    tile, columns, plane, stride, tile_start, gaussian, rows, record, features, image, gradient, used, pair_gradient
+    tile,
+    columns,
+    plane,
+    stride,
+    tile_start,
+    gaussian,
+    rows,
+    record,
+    features,
+    image,
+    gradient,
+    used,
+    origin,
+    pair_gradient,
 ):
-    """Gradients of one tile's pairs: sums over pixels of v, v dx, v dy, v dx^2, v dx dy, v dy^2 (v = dL/dlog alpha), features."""
+    """Gradients of one tile's pairs: sums over pixels of v, v dx, v dy, v dx^2, v dx dy, v dy^2, then features.
+
+    v = dL / dlog alpha.
+    """
     block = (features + 2) * 16
     width = RECORD + features
     state, sums = np.empty(TILE * block, np.float32), np.empty(features * 16, np.float32)
@@ -157,24 +173,37 @@ def tile_backward(
             v0, v1, v2 = v0 + v, v1 + vy, v2 + vy * dy
             dy += _ONE
         vx = v0 * dx
-        out = q * width
+        out = item(origin, q) * width
         pair_gradient[out], pair_gradient[out + 1], pair_gradient[out + 2] = total(v0), total(vx), total(v1)
         pair_gradient[out + 3], pair_gradient[out + 4] = total(vx * dx), total(v1 * dx)
         pair_gradient[out + 5] = total(v2)
         for c in range(features):
             pair_gradient[out + RECORD + c] = total(load(sums, 16 * c))
-    for q in range(used[tile] * width, tile_start[tile + 1] * width):
-        pair_gradient[q] = 0
+    for q in range(used[tile], tile_start[tile + 1]):
+        pair_gradient[item(origin, q) * width : (item(origin, q) + 1) * width] = 0
 
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
 def composite_backward(
-    dealt, columns, plane, stride, tile_start, gaussian, rows, record, features, image, gradient, used, pair_gradient
+    dealt,
+    columns,
+    plane,
+    stride,
+    tile_start,
+    gaussian,
+    rows,
+    record,
+    features,
+    image,
+    gradient,
+    used,
+    origin,
+    pair_gradient,
 ):
     """Gradients of all pairs."""
     for t in prange(len(dealt)):
         tile_backward(
             dealt[t], columns, plane, stride, tile_start, gaussian, rows, record, features, image, gradient, used,
-            pair_gradient,
+            origin, pair_gradient,
         )  # fmt: skip

@@ -1,12 +1,12 @@
 """Gaussians to the screen and back, one Gaussian at a time.
 
-Letters as in Zwicker et al. 2001 and Kerbl et al. 2023: W the rotation of cam_from_world and t its translation, J the affine
-approximation of the projection, R the Gaussian's rotation, S its scales; U = J W R S, covariance = U U^T + blur.
+Letters as in Zwicker et al. 2001 and Kerbl et al. 2023: W the rotation of cam_from_world and t its translation, J the
+affine approximation of the projection, R the Gaussian's rotation, S its scales; U = J W R S, covariance = U U^T + blur.
 `camera` holds W (9, by rows), t (3), fx, fy, cx, cy, then the clamps of x/z (2) and y/z (2).
 """
 
 import math
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numpy as np
 from numba import njit, prange
@@ -16,14 +16,14 @@ from photoreal.splat.renders import ALPHA_MIN, BLUR, NEAR
 
 F = np.float32
 RECORD = 6
-"""Leading numbers of a record: pixel x, pixel y, then log2(alpha) = r5 + r2 dx^2 + r3 dx dy + r4 dy^2; features follow."""
+"""Leading numbers of a record: pixel x and y, then log2(alpha) = r5 + r2 dx^2 + r3 dx dy + r4 dy^2; features follow."""
 CAMERA_NUMBERS = 20
 CAMERA_GRADIENTS = 16
 CHUNKS = 64
 _LOG2E = F(math.log2(math.e))
 _HALF, _ONE, _TWO = F(0.5), F(1), F(2)
 _NEAR, _BLUR, _ALPHA_MIN = F(NEAR), F(BLUR), F(ALPHA_MIN)
-_OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": {"contract", "nsz"}}
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": {"contract", "nsz"}}
 
 
 @njit(**_OPTIONS)
@@ -300,7 +300,7 @@ def geometry_backward(i, g, features, means, quaternions, log_scales, cam, d_qua
 @njit(**_OPTIONS)
 @no_type_check
 def mean_backward(i, dp, direction, inverse, d_direction, means, cam, d_means, camera):
-    """Gradient by the mean, from its place in the camera (dp) and from the view direction; the camera's share is added."""
+    """Gradient by the mean, from its place in the camera (dp) and the view direction; the camera's share is added."""
     along = d_direction[0] * direction[0] + d_direction[1] * direction[1] + d_direction[2] * direction[2]
     for c in range(3):
         sideways = (d_direction[c] - along * direction[c]) * inverse
@@ -315,7 +315,7 @@ def mean_backward(i, dp, direction, inverse, d_direction, means, cam, d_means, c
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
 def project_backward(
-    means, quaternions, log_scales, opacity_sh, colour_sh, cam, record, reach, opacity, first, slot, pair_gradient,
+    means, quaternions, log_scales, opacity_sh, colour_sh, cam, record, reach, opacity, first, pair_gradient,
     extra_depth, d_means, d_quaternions, d_log_scales, d_opacity_sh, d_colour_sh, d_camera,
 ):  # fmt: skip
     """Sum each Gaussian's pairs in their fixed order and carry the gradient to its parameters and the camera.
@@ -333,7 +333,7 @@ def project_backward(
             g[:] = 0
             for j in range(first[i], first[i + 1]):
                 for k in range(width):
-                    g[k] += pair_gradient[slot[j], k]
+                    g[k] += pair_gradient[j, k]
             if width > RECORD + 3:
                 g[RECORD + 3] += extra_depth[i]
             for c in range(3):

@@ -1,0 +1,65 @@
+"""Options that would break a stage half way are refused before the first one begins."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from photoreal.core import PhotorealError
+from photoreal.stages.config import ReconstructConfig
+from photoreal.stages.ledger import plain
+
+_MOST = 2**31 - 1
+_LEAST = {
+    "seed": 0,
+    "hold_out": 0,
+    "sfm.seed": 0,
+    "sfm.threads": 1,
+    "sfm.exhaustive_up_to": 0,
+    "sfm.neighbours": 1,
+    "sfm.features.max_side": 32,
+    "sfm.features.max_features": 50,
+    "fit.steps": 1,
+    "fit.max_gaussians": 1,
+    "fit.far_gaussians": 0,
+    "fit.report_every": 1,
+    "fit.density.every": 1,
+    "film.frames": 0,
+    "film.side": 16,
+    "film.fps": 1,
+}
+"""The smallest value of whole numbers; what is read from files is checked where it is read."""
+
+
+def check_options(config: ReconstructConfig) -> None:
+    """Afterwards every number is finite, counts are large enough to mean something, and a photo is left to fit.
+
+    Raises:
+        PhotorealError: one is not; the text names the option as the command line does.
+    """
+    numbers = dict(_numbers(plain(config)))
+    for name, value in numbers.items():
+        option = "--" + name.replace("_", "-")
+        if not math.isfinite(value):
+            raise PhotorealError(f"{option} is {value}; it must be a finite number")
+        least = _LEAST.get(name, -math.inf)
+        if value < least:
+            raise PhotorealError(f"{option} is {value}; it must be at least {least}")
+        if name in _LEAST and value > _MOST:
+            raise PhotorealError(f"{option} is {value}; it must be at most {_MOST}")
+    if config.hold_out == 1 and not config.held_out:
+        raise PhotorealError(
+            "--hold-out 1 holds out every photo, and none is left to fit; 0 holds out none, 2 each other"
+        )
+
+
+def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """Every number by the dotted name of its option."""
+    items: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        items = [(f"{name}.{key}" if name else key, item) for key, item in value.items()]
+    elif isinstance(value, list):
+        items = [(name, item) for item in value]
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield name, value
+    for key, item in items:
+        yield from _numbers(item, key)
