@@ -7,10 +7,11 @@ from typing import Literal
 
 from photoreal import __version__
 from photoreal.core import SceneError
-from photoreal.io import ClaimPolicy, RunRecord, claim, read_run, write_run
+from photoreal.io import ClaimPolicy, RunRecord, claim, detect, read_run, write_run
 from photoreal.stages import (
     Progress,
     ReconstructConfig,
+    check_options,
     fingerprint,
     plain,
     render_stage,
@@ -41,11 +42,14 @@ def reconstruct(
     that was stopped goes on with policy "resume" and ends in the same files as an unbroken one.
 
     Raises:
+        PhotorealError: an option cannot be.
         CaptureError, AlignmentError: the photographs cannot be used.
         SceneError: the folder holds something else, is in use, or cannot be written.
     """
+    check_options(config)
     source, out = source.resolve(), out.resolve()
-    solved = fingerprint("solve", source_fingerprint(source), config.read, config.video, config.sfm)
+    detect(source)  # a folder is not begun for nothing
+    solved = fingerprint("solve", source_fingerprint(source, without=out), config.read, config.video, config.sfm)
     with claim(out, str(source), policy=policy) as former:
         record = former or RunRecord(__version__, str(source))
         record = dataclasses.replace(record, preset=preset, options=plain(config), seed=config.seed)
@@ -60,8 +64,10 @@ def refit(scene: Path, config: ReconstructConfig, *, preset: str = "") -> Tellin
     """Fit splats anew to a scene folder whose cameras are known, then render, judge and report as `reconstruct` does.
 
     Raises:
+        PhotorealError: an option cannot be.
         SceneError: the folder has no cameras yet.
     """
+    check_options(config)
     scene = scene.resolve()
     with claim(scene, read_run(scene).source, policy="resume") as record:
         if record is None or stage_of(record, "solve") is None:

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Protocol, cast
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Carry out one verb; exit code 0, 1 for what a user can mend, 2 for wrong usage, 130 when interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(name)s: %(message)s")
+    _listen(logging.DEBUG if debug else logging.WARNING)
     try:
         verbs = cast("type[_Verb]", _verbs(words))
         verb = tyro.cli(verbs, prog="photoreal", description=_DESCRIPTION, args=[w for w in words if w != "--debug"])
@@ -43,11 +44,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"photoreal: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("\nphotoreal: stopped; what was finished is kept", file=sys.stderr)
+        after_echo = "\n" if sys.stderr.isatty() else ""
+        print(f"{after_echo}photoreal: stopped; {_how_to_go_on(words)}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _listen(level: int) -> None:
+    """What our own rooms have to say, such as that a photo was scaled down; of other packages errors only."""
+    form = "%(name)s: %(message)s" if level == logging.DEBUG else "note: %(message)s"
+    logging.basicConfig(level=logging.ERROR, format=form)
+    logging.getLogger("photoreal").setLevel(level)
+
+
+def _how_to_go_on(words: list[str]) -> str:
+    if words[:1] not in (["reconstruct"], ["solve"]):
+        return "what was finished is kept; the same command goes on or begins anew"
+    again = [word for word in words if word not in ("--overwrite", "--resume", "--debug")]
+    return f"what was finished is kept; go on with: photoreal {shlex.join([*again, '--resume'])}"
 
 
 def _verbs(words: list[str]) -> object:
@@ -56,7 +72,7 @@ def _verbs(words: list[str]) -> object:
     return (
         Annotated[Reconstruct, tyro.conf.subcommand("reconstruct", default=Reconstruct(config=config))]
         | Annotated[Solve, tyro.conf.subcommand("solve", default=Solve(config=config))]
-        | Annotated[Splat, tyro.conf.subcommand("splat", default=Splat(fit=config.fit))]
+        | Annotated[Splat, tyro.conf.subcommand("splat", default=Splat(fit=config.fit, film=config.film))]
         | Annotated[Render, tyro.conf.subcommand("render")]
         | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[View, tyro.conf.subcommand("view")]

@@ -33,12 +33,21 @@ class Reconstruct:
 
     def run(self) -> None:
         """Carry out the verb."""
-        if self.resume and self.overwrite:
-            raise PhotorealError("--resume and --overwrite exclude each other; choose one")
-        policy: ClaimPolicy = "resume" if self.resume else "overwrite" if self.overwrite else "new"
+        policy = policy_of(resume=self.resume, overwrite=self.overwrite)
         steps = reconstruct(self.source, self.out, self.config, preset=self.preset, policy=policy)
         record = show(steps)
         print(summary(self.out, record))
+
+
+def policy_of(*, resume: bool, overwrite: bool) -> ClaimPolicy:
+    """What may be done with a folder that holds a scene.
+
+    Raises:
+        PhotorealError: both are asked for.
+    """
+    if resume and overwrite:
+        raise PhotorealError("--resume and --overwrite exclude each other; choose one")
+    return "resume" if resume else "overwrite" if overwrite else "new"
 
 
 def summary(folder: Path, record: RunRecord) -> str:

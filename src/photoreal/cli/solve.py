@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from photoreal.cli.display import show
-from photoreal.io import ClaimPolicy
+from photoreal.cli.reconstruct import policy_of
 from photoreal.recipes import reconstruct
 from photoreal.stages import Preset, ReconstructConfig
 
@@ -22,6 +22,8 @@ class Solve:
     """Scene folder to write."""
     preset: Preset = "standard"
     """Which preset's options to start from."""
+    resume: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Go on with a stopped run in this folder."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace the scene that the folder holds."""
     config: Annotated[ReconstructConfig, tyro.conf.arg(name="")] = field(default_factory=ReconstructConfig)
@@ -29,11 +31,12 @@ class Solve:
 
     def run(self) -> None:
         """Carry out the verb."""
-        policy: ClaimPolicy = "overwrite" if self.overwrite else "new"
+        policy = policy_of(resume=self.resume, overwrite=self.overwrite)
         steps = reconstruct(self.source, self.out, self.config, preset=self.preset, policy=policy, until="solve")
         record = show(steps)
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in record.stages[-1].figures.items())
-        print(f"{record.stages[-1].model}: {figures}")
+        solved = record.stages[0]
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in solved.figures.items())
+        print(f"{solved.model}: {figures}")
         for item in record.left_out:
             print(f"  left out: {item['name']}: {item['reason']}")
         print(f"next: photoreal splat {self.out}")

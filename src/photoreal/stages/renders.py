@@ -10,6 +10,7 @@ from torch import Tensor
 
 from photoreal.core import Cameras, MissingWeightsError, bytes_from_unit, unit_from_bytes
 from photoreal.io import atomic_folder, read_capture
+from photoreal.io.files import remove, writing
 from photoreal.metrics import lpips, match_colours, psnr, ssim
 from photoreal.models import LpipsAlex, PerceptualNetwork
 from photoreal.splat import Splats, background_image, render_colour
@@ -41,6 +42,9 @@ def render_stage(folder: Path, held_out: list[str], film: FilmConfig) -> Work:
             scene.capture.cameras, scene.points, film.frames, _film_size(scene.capture.cameras, film)
         )
         yield from _film(folder / "orbit.mp4", splats, cameras, film)
+    else:
+        with writing(folder):
+            remove(folder / "orbit.mp4")
     if not held_out:
         notes = (*notes, "no photo was held out, so the splats could not be judged on unseen photos")
     return Outcome(

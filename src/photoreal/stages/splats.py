@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from photoreal.core import Capture, unit_from_bytes
+from photoreal.core import Capture, CaptureError, unit_from_bytes
 from photoreal.io import read_capture, read_gaussians, read_tensors, write_gaussians, write_tensors
 from photoreal.metrics import psnr
 from photoreal.splat import (
@@ -30,7 +30,7 @@ def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
     """Afterwards the folder holds Gaussians fitted to all photos but the held-out ones, and the background.
 
     Raises:
-        CaptureError: there are too few points to start from.
+        CaptureError: there are too few points to start from, or the photos to hold out cannot be.
     """
     scene = read_capture(folder)
     kept, held = split(scene.capture.photos.names, config)
@@ -67,13 +67,22 @@ def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
 
 
 def split(names: tuple[str, ...], config: ReconstructConfig) -> tuple[list[int], list[int]]:
-    """Numbers of the photos to fit and of those to hold out: the middle one of every `hold_out`, or the named ones."""
+    """Numbers of the photos to fit and of those to hold out: the middle one of every `hold_out`, or the named ones.
+
+    Raises:
+        CaptureError: none has a name that is to be held out, or none is left to fit.
+    """
     if config.held_out:
         held = [i for i, name in enumerate(names) if name in config.held_out or Path(name).stem in config.held_out]
+        if not held:
+            raise CaptureError(f"0 of the {len(names)} photos used are named {' or '.join(config.held_out)}")
     else:
         every = config.hold_out
         held = [i for i in range(len(names)) if every and i % every == every // 2]
-    return [i for i in range(len(names)) if i not in held], held
+    kept = [i for i in range(len(names)) if i not in held]
+    if not kept:
+        raise CaptureError(f"all {len(names)} photos used are held out; leave some to fit")
+    return kept, held
 
 
 def read_splats(folder: Path) -> Splats:
