@@ -18,9 +18,9 @@ from photoreal.synth.reading_room import reading_room
 from photoreal.synth.shapes import Thing
 from photoreal.synth.truth import compact, simplified, write_depth, write_mesh, write_transforms
 
-MESH_CELLS = {"brick wall": 0.05, "floor": 0.1, "eastern wall": 0.15, "western wall": 0.12, "ceiling": 0.4, "rug": 0.06}
+MESH_CELLS = {"brick wall": 0.06, "floor": 0.1, "eastern wall": 0.15, "western wall": 0.12, "ceiling": 0.4, "rug": 0.06}
 """Metres a cell of the simplified mesh; everything not named takes `MESH_CELL`."""
-MESH_CELL = 0.024
+MESH_CELL = 0.028
 
 
 @dataclass(frozen=True)
