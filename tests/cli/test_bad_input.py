@@ -234,6 +234,13 @@ def test_a_folder_that_may_not_be_written(program: Program) -> None:
         assert re.search(r"cannot write .*sealed.*Permission denied.*; choose a folder that you may write to", line)
 
 
+def test_what_the_system_refuses_is_told(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = write_strangers(tmp_path / "photos", 2)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    said = program.fail("reconstruct", photos, "-o", tmp_path / "out")
+    assert re.search(r"the system refused: .*No such file or directory: '.*gone", said)
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

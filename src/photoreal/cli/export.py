@@ -11,10 +11,10 @@ from photoreal.core import SceneError
 from photoreal.io import (
     atomic_folder,
     read_capture,
-    read_gaussians,
     write_gaussians_ply,
     write_spz,
 )
+from photoreal.stages import read_splats
 
 ExportFormat = Literal["ply", "spz", "colmap", "nerfstudio"]
 
@@ -37,7 +37,7 @@ class Export:
         if out.exists():
             raise SceneError(f"{out} exists already; choose another with -o")
         if self._is_file:
-            gaussians = read_gaussians(self.scene)
+            gaussians = read_splats(self.scene).gaussians
             (write_gaussians_ply if self.to == "ply" else write_spz)(out, gaussians)
         else:
             export_dataset(self.scene, out, self.to)

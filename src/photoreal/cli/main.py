@@ -50,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if debug:
+            raise
+        print(f"photoreal: the system refused: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _listen(level: int) -> None:

@@ -8,7 +8,7 @@ import torch
 import tyro
 
 from photoreal.cli.display import show
-from photoreal.core import Cameras, SceneError
+from photoreal.core import Cameras, PhotorealError, SceneError
 from photoreal.io import atomic_folder, read_capture
 from photoreal.io.nerfstudio import read_nerfstudio_cameras
 from photoreal.stages import Progress, read_splats, render, save
@@ -34,6 +34,8 @@ class Render:
         """Carry out the verb."""
         if self.out.exists():
             raise SceneError(f"{self.out} exists already; choose another folder for the pictures")
+        if self.side < 0:
+            raise PhotorealError(f"--side is {self.side}; it must be at least 0")
         cameras, names = self._cameras()
         show(self._render(cameras, names))
         print(f"{len(names)} pictures in {self.out}")

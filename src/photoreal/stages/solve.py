@@ -1,12 +1,15 @@
 """Photographs, a video or a dataset in; the capture of a scene folder out."""
 
 from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import disk_usage
+from tempfile import gettempdir
 
 import torch
 
 from photoreal.align import Solution, solve
-from photoreal.core import CaptureError, Photos, Tracks
+from photoreal.core import CaptureError, Photos, SceneError, Tracks
 from photoreal.io import (
     LeftOutRecord,
     PhotoReading,
@@ -33,6 +36,7 @@ def solve_stage(folder: Path, source: Path, config: ReconstructConfig) -> Work:
     Raises:
         CaptureError: there is nothing to read.
         AlignmentError: no cameras could be found.
+        SceneError: the disk is full or cannot be written.
     """
     kind = detect(source)
     yield Progress("solve", f"reading {_NOUNS[kind]}", 0, 0)
@@ -61,11 +65,28 @@ def _check_several(reading: PhotoReading) -> None:
 
 
 def _solve(photos: Photos, config: ReconstructConfig) -> Generator[Progress, None, Solution]:
-    for step in solve(photos, config.sfm):
-        if isinstance(step, Solution):
-            return step
-        yield Progress("solve", step.phase, step.done, step.total)
+    with _working_files():
+        for step in solve(photos, config.sfm):
+            if isinstance(step, Solution):
+                return step
+            yield Progress("solve", step.phase, step.done, step.total)
     raise AssertionError("solve ends with a solution")
+
+
+@contextmanager
+def _working_files() -> Generator[None]:
+    """COLMAP keeps features in a database in the temporary folder, and says in its own way that there is no room."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "SQLite" not in str(error):
+            raise
+        folder = gettempdir()
+        raise SceneError(
+            f"no room for working files in {folder} ({str(error).rpartition(': ')[2]}): "
+            f"{disk_usage(folder).free:,} bytes are free there; free some space or let TMPDIR name another folder, "
+            "then go on with --resume"
+        ) from error
 
 
 def _keep_solved(folder: Path, reading: PhotoReading, solution: Solution) -> Outcome:
@@ -76,10 +97,10 @@ def _keep_solved(folder: Path, reading: PhotoReading, solution: Solution) -> Out
     return Outcome(
         f"embedded: {solution.method}",
         figures={
+            **solution.figures,
             "photos": float(len(reading.photos) + len(reading.skipped)),
             "registered": float(len(solution.capture)),
             "points": float(len(solution.points)),
-            **solution.figures,
         },
         notes=_padding_note(solution.capture.photos),
         record={"photos": list(solution.capture.photos.names), "left_out": left_out},

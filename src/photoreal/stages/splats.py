@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from photoreal.core import Capture, CaptureError, unit_from_bytes
-from photoreal.io import read_capture, read_gaussians, read_tensors, write_gaussians, write_tensors
+from photoreal.core import Capture, CaptureError, SceneError, unit_from_bytes
+from photoreal.io import read_capture, read_gaussians, read_run, read_tensors, write_gaussians, write_tensors
 from photoreal.metrics import psnr
 from photoreal.splat import (
     Background,
@@ -18,7 +18,7 @@ from photoreal.splat import (
     render_colour,
 )
 from photoreal.stages.config import ReconstructConfig
-from photoreal.stages.ledger import Work
+from photoreal.stages.ledger import Work, stage_of
 from photoreal.stages.progress import Outcome, Progress
 
 _CURVE_POINTS = 10
@@ -86,7 +86,13 @@ def split(names: tuple[str, ...], config: ReconstructConfig) -> tuple[list[int],
 
 
 def read_splats(folder: Path) -> Splats:
-    """The Gaussians and background of a scene folder."""
+    """The Gaussians and background of a scene folder.
+
+    Raises:
+        SceneError: the folder is no scene, or its splats are not finished.
+    """
+    if stage_of(read_run(folder), "splat") is None:
+        raise SceneError(f"{folder} holds no finished splats; run photoreal splat, or reconstruct with --resume")
     tensors = read_tensors(folder / "background.safetensors")
     return Splats(read_gaussians(folder), Background(tensors["harmonics"]))
 
