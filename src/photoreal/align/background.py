@@ -15,10 +15,13 @@ Job = Callable[[Callable[[], None], pycolmap.CancellationToken], ResultT]
 _POLL_SECONDS = 0.1
 
 
-def watch(job: Job[ResultT]) -> Generator[int, None, ResultT]:
-    """Run `job` in a thread, yield the number of steps that it has reported, and return its result.
+def watch(job: Job[ResultT], *, look: Callable[[], int] | None = None) -> Generator[int, None, ResultT]:
+    """Run `job` in a thread, yield the number of steps done, and return its result.
 
     Closing the generator, or Ctrl-C while it waits, cancels the job and returns when it has stopped.
+
+    Args:
+        look: tells how many steps are done, for a job that does not report them.
     """
     ticks: queue.SimpleQueue[None] = queue.SimpleQueue()
     token = pycolmap.CancellationToken()
@@ -27,12 +30,15 @@ def watch(job: Job[ResultT]) -> Generator[int, None, ResultT]:
         future = pool.submit(job, lambda: ticks.put(None), token)
         try:
             while not (future.done() and ticks.empty()):
+                before = done
+                done = max(done, look()) if look else done
                 try:
                     ticks.get(timeout=_POLL_SECONDS)
+                    done += 1
                 except queue.Empty:
-                    continue
-                done += 1
-                yield done
+                    pass
+                if done > before:
+                    yield done
         finally:
             token.cancel()
     return future.result()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pycolmap
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from photoreal.align.background import watch
 from photoreal.align.project import (
@@ -48,68 +50,60 @@ def find_features(
     sizes = photo_sizes(photos)
     write_photos(folder, photos, sizes)
     project = Project(folder, tuple(range(1, len(photos) + 1)))
-    done = 0
-    for group in camera_groups(photos, sizes, sharing="lens"):
-        with pycolmap.Database.open(project.database) as database:
+    with pycolmap.Database.open(project.database) as database:
+        for group in camera_groups(photos, sizes, sharing="lens"):
             camera_id = write_camera(database, group_camera(photos, sizes, group))
             for index in group:
                 write_image(database, index, camera_id)
-        longer = min(int(sizes[group[0]].max()), config.max_side)
-        job = _Extraction(project, tuple(group), camera_id, _options(config, longer))
-        for count in watch(job):
-            yield done + count
-        done += len(group)
-        yield done
+        small = sizes.amax(1).clamp_max(config.max_side) < _FINE_SIDE
+        for rows, first_octave in ((small, -1), (~small, 0)):
+            job = _Extraction(project, tuple(rows.nonzero()[:, 0].tolist()), _options(config, first_octave))
+            if job.indices:
+                yield from watch(job, look=lambda: int((_counts(database, project) > 0).sum()))
     return project
 
 
 @dataclass(frozen=True)
 class _Extraction:
-    """Finds the features of photos of one camera, a few at a time so that progress shows."""
+    """Finds the features of some photos."""
 
     project: Project
-    group: tuple[int, ...]
-    camera_id: int
+    indices: tuple[int, ...]
     options: pycolmap.FeatureExtractionOptions
 
-    def __call__(self, report: Callable[[], None], token: pycolmap.CancellationToken) -> None:
+    def __call__(self, _report: Callable[[], None], token: pycolmap.CancellationToken) -> None:
         reader = pycolmap.ImageReaderOptions()
-        reader.existing_camera_id = self.camera_id
-        reader.camera_model = "SIMPLE_RADIAL"
         masks = self.project.folder / "masks"
         if any(masks.iterdir()):
             reader.mask_path = str(masks)
-        step = 2 * (os.cpu_count() or 1)
-        for start in range(0, len(self.group), step):
-            if token.is_cancelled:
-                return
-            few = self.group[start : start + step]
-            pycolmap.extract_features(
-                self.project.database,
-                self.project.images,
-                image_names=[file_name(index) for index in few],
-                camera_mode=pycolmap.CameraMode.SINGLE,
-                reader_options=reader,
-                extraction_options=self.options,
-                device=pycolmap.Device.cpu,
-                cancellation_token=token,
-            )
-            for _ in few:
-                report()
+        pycolmap.extract_features(
+            self.project.database,
+            self.project.images,
+            image_names=[file_name(index) for index in self.indices],
+            camera_mode=pycolmap.CameraMode.PER_IMAGE,  # which changes nothing, as each photo has its camera already
+            reader_options=reader,
+            extraction_options=self.options,
+            device=pycolmap.Device.cpu,
+            cancellation_token=token,
+        )
 
 
-def _options(config: FeatureConfig, longer_side: int) -> pycolmap.FeatureExtractionOptions:
-    """Small photos are enlarged twofold first; in large ones those finest features are many, slow and little worth."""
+def _options(config: FeatureConfig, first_octave: int) -> pycolmap.FeatureExtractionOptions:
+    """Small photos are enlarged twofold first (octave -1); of large ones the finest features are many and slow."""
     options = pycolmap.FeatureExtractionOptions()
     options.max_image_size = config.max_side
     options.num_threads = config.threads or (os.cpu_count() or 1)
     options.sift.max_num_features = config.max_features
     options.sift.peak_threshold = config.peak_threshold
-    options.sift.first_octave = -1 if longer_side < _FINE_SIDE else 0
+    options.sift.first_octave = first_octave
     return options
 
 
-def feature_counts(project: Project) -> torch.Tensor:
+def feature_counts(project: Project) -> Int64[Tensor, " V"]:
     """The number of features of each photo."""
     with pycolmap.Database.open(project.database) as database:
-        return torch.tensor([database.num_keypoints_for_image(image_id) for image_id in project.image_ids])
+        return _counts(database, project)
+
+
+def _counts(database: pycolmap.Database, project: Project) -> Int64[Tensor, " V"]:
+    return torch.tensor([database.num_keypoints_for_image(image_id) for image_id in project.image_ids])

@@ -18,7 +18,8 @@ from photoreal.align.project import Project, file_name
 MIN_INLIERS = 15
 """Photos with fewer verified matches do not count as matched."""
 
-_PAIRS_AT_ONCE = 120
+_PAIRS_AT_ONCE = 64
+"""A cancelled search ends after at most so many pairs."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,22 @@ def match_features(
     project: Project, pairs: Sequence[Pair], config: MatchConfig = MatchConfig(), *, seed: int = 0
 ) -> Generator[int, None, MatchGraph]:
     """Yield the number of pairs done; write verified matches into the project and return their graph."""
-    yield from watch(_Matching(project, tuple(pairs), config, seed))
+    job = _Matching(project, tuple(pairs), config, seed)
+    with pycolmap.Database.open(project.database) as database:
+        yield from watch(job, look=database.num_matched_image_pairs)
     return read_graph(project)
 
 
 @dataclass(frozen=True)
 class _Matching:
-    """Matches pairs a block at a time, so that progress shows."""
+    """Matches pairs and verifies them."""
 
     project: Project
     pairs: tuple[Pair, ...]
     config: MatchConfig
     seed: int
 
-    def __call__(self, report: Callable[[], None], token: pycolmap.CancellationToken) -> None:
+    def __call__(self, _report: Callable[[], None], token: pycolmap.CancellationToken) -> None:
         matching = pycolmap.FeatureMatchingOptions()
         matching.sift.max_ratio = self.config.ratio
         matching.guided_matching = self.config.search == "guided"
@@ -80,22 +83,17 @@ class _Matching:
         verification.ransac.random_seed = self.seed
         pairing = pycolmap.ImportedPairingOptions()
         pairing.match_list_path = str(self.project.folder / "pairs.txt")
-        for start in range(0, len(self.pairs), _PAIRS_AT_ONCE):
-            if token.is_cancelled:
-                return
-            block = self.pairs[start : start + _PAIRS_AT_ONCE]
-            lines = [f"{file_name(first)} {file_name(second)}" for first, second in block]
-            (self.project.folder / "pairs.txt").write_text("\n".join(lines))
-            pycolmap.match_image_pairs(
-                self.project.database,
-                matching,
-                pairing_options=pairing,
-                verification_options=verification,
-                device=pycolmap.Device.cpu,
-                cancellation_token=token,
-            )
-            for _ in block:
-                report()
+        pairing.block_size = _PAIRS_AT_ONCE
+        lines = [f"{file_name(first)} {file_name(second)}" for first, second in self.pairs]
+        (self.project.folder / "pairs.txt").write_text("\n".join(lines))
+        pycolmap.match_image_pairs(
+            self.project.database,
+            matching,
+            pairing_options=pairing,
+            verification_options=verification,
+            device=pycolmap.Device.cpu,
+            cancellation_token=token,
+        )
 
 
 def read_graph(project: Project) -> MatchGraph:

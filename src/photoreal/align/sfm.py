@@ -168,6 +168,7 @@ def _steps(phase: str, total: int, counts: Generator[int, None, ReturnT]) -> Gen
             try:
                 done = next(counts)
             except StopIteration as end:
+                yield SolveStep(phase, total, total)
                 return end.value
             yield SolveStep(phase, min(done, total), total)
     finally:
