@@ -19,7 +19,9 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="under a minute: small images, few steps; no goal is judged"
     )
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of captures to measure on")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder that holds the captures fox, lego, sceaux, ..."
+    )
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/SUBJECT.json")
     options = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)

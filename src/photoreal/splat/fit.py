@@ -91,6 +91,8 @@ class _Training:
     offsets: Parameter
     extent: float
     cap: int
+    need: Tensor
+    """How strongly each Gaussian was pulled about on the screen since the last change of density."""
     generator: torch.Generator
     order: Tensor = field(default_factory=lambda: torch.empty(0))
 
@@ -153,6 +155,7 @@ def _start(capture: Capture, points: Points, config: FitConfig, seed: int) -> _T
         parameter(exposures.offsets),
         scene_extent(capture.cameras, points),
         min(config.max_gaussians, capture.photos.masks.numel() // _PIXELS_A_GAUSSIAN),
+        torch.zeros(len(first)),
         torch.Generator().manual_seed(seed),
     )
 
@@ -206,8 +209,17 @@ def _train(training: _Training, target: _Target, view: int, step: int, config: F
     opacity = opacity_of(gaussians.opacity_harmonics).mean()
     size = gaussians.log_scales.exp().mean() / training.extent
     (loss + config.opacity_penalty * opacity + config.scale_penalty * size).backward()
+    _note_need(training, target.camera)
     _update(training, step, config)
     return float(loss.detach())
+
+
+@torch.no_grad()
+def _note_need(training: _Training, camera: Cameras) -> None:
+    """Add the size of the gradient by each mean, times its distance: what Kerbl et al. 2023 densify by."""
+    means = training.gaussians["means"].value
+    if means.grad is not None:
+        training.need += means.grad.norm(dim=1) * (means - camera.centres[0].float()).norm(dim=1)
 
 
 def _update(training: _Training, step: int, config: FitConfig) -> None:
@@ -258,7 +270,9 @@ def _change_density(training: _Training, step: int, config: FitConfig) -> None:
     count = len(training.gaussians["means"].value)
     changes_left = max(1, (end - 1 - step) // density.every + 1)
     wanted = round(count * (max(count, training.cap) / count) ** (1 / changes_left))
-    grow(training.gaussians, wanted - count, generator=training.generator)
+    need = training.need / training.need.mean().clamp_min(1e-20)
+    grow(training.gaussians, wanted - count, need, generator=training.generator)
+    training.need = torch.zeros(len(training.gaussians["means"].value))
 
 
 def _state(training: _Training, index: int, loss: float) -> FitStep:
