@@ -19,9 +19,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="under a minute: small images, few steps; no goal is judged"
     )
-    parser.add_argument(
-        "--data", type=Path, default=Path("data"), help="folder that holds the captures fox, lego, sceaux, ..."
-    )
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of fox, lego, sceaux, ...")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/SUBJECT.json")
     options = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)

@@ -28,12 +28,27 @@ def test_a_split_gaussian_renders_as_before():
     )
     intrinsics = torch.tensor([[[60.0, 0, 32], [0, 60, 32], [0, 0, 1]]])
     camera, black = Cameras(torch.eye(4)[None], intrinsics, (64, 64)), torch.zeros(1, 3)
-    parameters = parameters_of(gaussian)
-    grow(parameters, 2, generator=torch.Generator().manual_seed(0))
-    before, after = (rasterize_numba(g, camera, black).alpha for g in (gaussian, gaussians_of(parameters)))
-    assert len(gaussians_of(parameters)) == 3
+    opacity, scales = copies_of(torch.tensor([0.8]), gaussian.log_scales.exp(), torch.tensor([3]))
+    copy = gaussian.replace(log_scales=scales.log(), opacity_harmonics=opacity_from_logit(opacity.logit()))
+    copies = copy.take(torch.zeros(3, dtype=torch.long))
+    before, after = (rasterize_numba(g, camera, black).alpha for g in (gaussian, copies))
     assert (before - after).abs().mean() < 0.012
     assert (before - after).abs()[0, 32, 32] < 0.01
+
+
+def test_growth_goes_where_it_is_needed_and_stays_within_the_source():
+    gaussians = random_gaussians(5, 20, opacity_count=1).map(lambda t: t.float())
+    gaussians = gaussians.replace(means=10 * torch.arange(20.0)[:, None].expand(20, 3).clone())
+    parameters = parameters_of(gaussians)
+    need = torch.zeros(20)
+    need[7] = 1
+    grow(parameters, 30, need, generator=torch.Generator().manual_seed(0))
+    grown = gaussians_of(parameters)
+    assert len(grown) == 50
+    distances = (grown.means[20:] - gaussians.means[7]).norm(dim=1)
+    assert distances.max() < 5 * gaussians.log_scales[7].exp().max()
+    assert distances.min() > 0
+    assert opacity_of(grown.opacity_harmonics)[7] < opacity_of(gaussians.opacity_harmonics)[7]
 
 
 def test_relocation_leaves_no_dead_and_keeps_the_count():
