@@ -28,7 +28,7 @@ def test_a_split_gaussian_renders_as_before():
     )
     intrinsics = torch.tensor([[[60.0, 0, 32], [0, 60, 32], [0, 0, 1]]])
     camera, black = Cameras(torch.eye(4)[None], intrinsics, (64, 64)), torch.zeros(1, 3)
-    opacity, scales = copies_of(torch.tensor([0.8]), gaussian.log_scales.exp(), torch.tensor([3]))
+    opacity, scales = copies_of(opacity_of(gaussian.opacity_harmonics), gaussian.log_scales.exp(), torch.tensor([3]))
     copy = gaussian.replace(log_scales=scales.log(), opacity_harmonics=opacity_from_logit(opacity.logit()))
     copies = copy.take(torch.zeros(3, dtype=torch.long))
     before, after = (rasterize_numba(g, camera, black).alpha for g in (gaussian, copies))
