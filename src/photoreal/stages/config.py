@@ -50,7 +50,7 @@ PRESETS: dict[Preset, ReconstructConfig] = {
         read=ReadConfig(max_side=800),
         sfm=DRAFT_SFM,
         video=VideoConfig(frames=40),
-        fit=FitConfig(steps=2000, max_gaussians=50_000, coarse=((0.25, 0.25), (0.7, 0.5))),
+        fit=FitConfig(steps=1800, max_gaussians=45_000, coarse=((0.25, 0.25), (0.75, 0.5))),
         film=FilmConfig(frames=72, side=480),
     ),
     "standard": ReconstructConfig(
