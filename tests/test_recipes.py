@@ -249,6 +249,28 @@ def test_only_what_depends_on_a_changed_option_is_done_again(
     assert {name for name in after if after[name] == before[name]} == kept
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("capture.json", set()),
+        ("gaussians.ply", {"solve"}),
+        ("background.safetensors", {"solve"}),
+        ("orbit.mp4", {"solve", "splat"}),
+    ],
+)
+def test_what_was_deleted_is_made_again(
+    program: Program, tmp_path: Path, dataset: Path, unbroken: dict[str, object], name: str, kept: set[str]
+) -> None:
+    words = ("reconstruct", dataset, "-o", tmp_path / "out", *BRIEF)
+    program.succeed(*words)
+    before = seconds_of(tmp_path / "out")
+    (tmp_path / "out" / name).unlink()
+    program.succeed(*words, "--resume")
+    after = seconds_of(tmp_path / "out")
+    assert {name for name in after if after[name] == before[name]} == kept
+    assert result(tmp_path / "out") == unbroken
+
+
 def test_a_changed_source_does_everything_again(program: Program, tmp_path: Path) -> None:
     dataset = write_posed(tmp_path / "dataset")
     words = ("reconstruct", dataset, "-o", tmp_path / "out", *BRIEF)
@@ -259,6 +281,23 @@ def test_a_changed_source_does_everything_again(program: Program, tmp_path: Path
     after = seconds_of(tmp_path / "out")
     assert all(after[name] != before[name] for name in before)
     assert (tmp_path / "out" / "gaussians.ply").read_bytes() != fitted
+
+
+def test_changed_masks_do_everything_again(program: Program, tmp_path: Path, dataset: Path) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    Image.new("L", (64, 48), 255).save(masks / "toy_001.png")
+    words = ("reconstruct", dataset, "-o", tmp_path / "out", *BRIEF, "--read.masks", masks)
+    program.succeed(*words)
+    before = seconds_of(tmp_path / "out")
+    program.succeed(*words, "--resume")
+    assert seconds_of(tmp_path / "out") == before
+    mask = Image.new("L", (64, 48), 255)
+    mask.paste(0, (0, 0, 10, 10))
+    mask.save(masks / "toy_001.png")
+    program.succeed(*words, "--resume")
+    assert seconds_of(tmp_path / "out")["solve"] != before["solve"]
+    assert not bool(read_capture(tmp_path / "out").capture.photos.masks[1, :10, :10].any())
 
 
 def test_a_scene_folder_inside_the_source_does_not_change_the_source(program: Program, tmp_path: Path) -> None:

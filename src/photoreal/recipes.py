@@ -9,6 +9,8 @@ from photoreal import __version__
 from photoreal.core import SceneError
 from photoreal.io import ClaimPolicy, RunRecord, claim, detect, read_run, write_run
 from photoreal.stages import (
+    CAMERA_FILES,
+    SPLAT_FILES,
     Progress,
     ReconstructConfig,
     check_options,
@@ -49,12 +51,15 @@ def reconstruct(
     check_options(config)
     source, out = source.resolve(), out.resolve()
     detect(source)  # a folder is not begun for nothing
-    solved = fingerprint("solve", source_fingerprint(source, without=out), config.read, config.video, config.sfm)
+    given = [source_fingerprint(path, without=out) for path in (source, config.read.masks) if path is not None]
+    solved = fingerprint("solve", given, config.read, config.video, config.sfm)
     with claim(out, str(source), policy=policy) as former:
         record = former or RunRecord(__version__, str(source))
         record = dataclasses.replace(record, preset=preset, options=plain(config), seed=config.seed)
         write_run(out, record)
-        record = yield from run_stage(out, record, "solve", solved, lambda: solve_stage(out, source, config))
+        record = yield from run_stage(
+            out, record, "solve", solved, lambda: solve_stage(out, source, config), makes=CAMERA_FILES
+        )
         if until == "report":
             record = yield from _show_and_judge(out, record, config)
         return record
@@ -82,9 +87,12 @@ def refit(scene: Path, config: ReconstructConfig, *, preset: str = "") -> Tellin
 def _show_and_judge(out: Path, record: RunRecord, config: ReconstructConfig) -> Telling:
     solve = stage_of(record, "solve")
     fitted = fingerprint(solve and solve.fingerprint, config.fit, config.hold_out, config.held_out, config.seed)
-    record = yield from run_stage(out, record, "splat", fitted, lambda: splat_stage(out, config))
+    record = yield from run_stage(out, record, "splat", fitted, lambda: splat_stage(out, config), makes=SPLAT_FILES)
     drawn, held_out = fingerprint(fitted, config.film), record.held_out
-    record = yield from run_stage(out, record, "render", drawn, lambda: render_stage(out, held_out, config.film))
+    shown = ("renders", "orbit.mp4") if config.film.frames else ("renders",)
+    record = yield from run_stage(
+        out, record, "render", drawn, lambda: render_stage(out, held_out, config.film), makes=shown
+    )
     yield Progress("report", "writing", 0, 1)
     write_report(out)
     yield Progress("report", "writing", 1, 1)

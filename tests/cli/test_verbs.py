@@ -272,6 +272,20 @@ def test_view_ends_with_control_c(program: Program, scene: Path, monkeypatch: py
     assert re.search(r"open http://127\.0\.0\.1:\d+ in a browser; Ctrl-C ends", program.succeed("view", scene))
 
 
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--port", "99999"), "--port is 99999; it must be from 1 to 65535"),
+        (("--host", "192.0.2.1"), "no server can listen on --host 192.0.2.1 (Cannot assign requested address)"),
+        (("--host", "no such host"), "no server can listen on --host no such host"),
+    ],
+)
+def test_view_refuses_addresses_that_cannot_be(
+    program: Program, scene: Path, words: tuple[str, ...], complaint: str
+) -> None:
+    assert complaint in program.fail("view", scene, *words)
+
+
 def test_synth_does_not_render_over_a_finished_capture(program: Program, tmp_path: Path) -> None:
     (tmp_path / "truth").mkdir()
     (tmp_path / "truth" / "transforms.json").touch()

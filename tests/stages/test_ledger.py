@@ -88,6 +88,15 @@ def test_a_single_file_and_an_output_inside_the_source(tmp_path: Path) -> None:
     assert all(new != old for new, old in zip(after, before, strict=True))
 
 
+def test_a_transforms_json_stands_for_its_folder(tmp_path: Path) -> None:
+    stated = tmp_path / "transforms.json"
+    stated.write_text("{}")
+    before = source_fingerprint(stated, without=tmp_path / "out")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_text("a")
+    assert source_fingerprint(stated, without=tmp_path / "out") != before
+
+
 class Stage:
     """A stage that counts how often it was done."""
 

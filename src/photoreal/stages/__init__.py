@@ -6,11 +6,13 @@ from photoreal.stages.options import check_options
 from photoreal.stages.progress import Outcome, Progress
 from photoreal.stages.renders import compare, means, perceptual_network, render, render_stage, save
 from photoreal.stages.score import score
-from photoreal.stages.solve import solve_stage
-from photoreal.stages.splats import read_splats, splat_stage, split
+from photoreal.stages.solve import CAMERA_FILES, solve_stage
+from photoreal.stages.splats import SPLAT_FILES, read_splats, splat_stage, split
 
 __all__ = [
+    "CAMERA_FILES",
     "PRESETS",
+    "SPLAT_FILES",
     "FilmConfig",
     "Outcome",
     "Preset",

@@ -26,8 +26,9 @@ def fingerprint(*parts: Any) -> str:
 def source_fingerprint(source: Path, *, without: Path) -> str:
     """A digest of the names, sizes and times of the files of a source, to a depth of two folders.
 
-    A scene folder inside the source is no part of it: name it in `without`.
+    A transforms.json stands for its folder. A scene folder inside the source is no part of it: name it in `without`.
     """
+    source = source.parent if source.is_file() and source.suffix == ".json" else source
     found = [source] if source.is_file() else sorted(p for g in ("*", "*/*", "*/*/*") for p in source.glob(g))
     files = [p for p in found if p.is_file() and not p.is_relative_to(without)]
     facts = [(str(p.relative_to(source.parent)), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
@@ -51,14 +52,15 @@ def stage_of(record: RunRecord, name: str) -> StageRecord | None:
 
 
 def run_stage(
-    folder: Path, record: RunRecord, name: str, print_: str, work: Callable[[], Work]
+    folder: Path, record: RunRecord, name: str, print_: str, work: Callable[[], Work], *, makes: tuple[str, ...] = ()
 ) -> Generator[Progress, None, RunRecord]:
     """Do a stage unless the record has it with the same fingerprint; returns the record with the stage in it.
 
-    A stage that is done anew takes with it all that came after it.
+    A stage of which an entry that it `makes` is gone from the folder is not done; one that is done anew takes with it
+    all that came after it.
     """
     done = stage_of(record, name)
-    if done is not None and done.fingerprint == print_:
+    if done is not None and done.fingerprint == print_ and all((folder / made).exists() for made in makes):
         yield Progress(name, "done before", 1, 1)
         return record
     if done is not None:

@@ -27,6 +27,9 @@ from photoreal.stages.config import ReconstructConfig
 from photoreal.stages.ledger import Work
 from photoreal.stages.progress import Outcome, Progress
 
+CAMERA_FILES = ("images", "sparse", "transforms.json", "points.ply", "capture.json")
+"""What a scene folder holds once its cameras are known; `masks` only where some pixel is masked."""
+
 
 def solve_stage(folder: Path, source: Path, config: ReconstructConfig) -> Work:
     """Afterwards the folder holds undistorted photos with their cameras and points.

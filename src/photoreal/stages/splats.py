@@ -21,6 +21,9 @@ from photoreal.stages.config import ReconstructConfig
 from photoreal.stages.ledger import Work, stage_of
 from photoreal.stages.progress import Outcome, Progress
 
+SPLAT_FILES = ("gaussians.ply", "gaussians.spz", "background.safetensors")
+"""What a scene folder holds once its splats are fitted."""
+
 _CURVE_POINTS = 10
 _CURVE_PHOTOS = 3
 _ENOUGH_POINTS = 100
