@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.figures import report
+from benchmarks.figures import circumstances, report
 from benchmarks.subjects import SUBJECTS
 from photoreal.core import PhotorealError
 
@@ -25,7 +25,7 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     failed = False
     for name in SUBJECTS if options.subject == "all" else [options.subject]:
-        started = time.perf_counter()
+        started, begun = time.perf_counter(), circumstances()
         try:
             figures = SUBJECTS[name](options.data, quick=options.quick)
         except PhotorealError as error:
@@ -37,7 +37,7 @@ def main() -> None:
             mark = {True: "holds", False: "MISSED", None: ""}[figure.holds]
             print(f"{name:<9} {figure.name:<34} {value:<22} {figure.goal:<10} {mark:<7} {figure.on}", file=sys.stderr)
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-        print(json.dumps(report(name, figures, quick=options.quick, keep=options.keep and not options.quick)))
+        print(json.dumps(report(name, figures, begun, quick=options.quick, keep=options.keep and not options.quick)))
     sys.exit(failed)
 
 

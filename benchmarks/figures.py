@@ -36,14 +36,17 @@ class Figure:
         return reached[sign]
 
 
-def report(subject: str, figures: list[Figure], *, quick: bool, keep: bool) -> dict[str, Any]:
+def circumstances() -> dict[str, Any]:
+    """Date, commit and machine; asked for before the measurement begins."""
+    return {"date": datetime.date.today().isoformat(), "commit": _commit(), "machine": machine()}
+
+
+def report(subject: str, figures: list[Figure], begun: dict[str, Any], *, quick: bool, keep: bool) -> dict[str, Any]:
     """The JSON object of a subject; with `keep` it also becomes the committed copy."""
     result = {
         "subject": subject,
         "quick": quick,
-        "date": datetime.date.today().isoformat(),
-        "commit": _commit(),
-        "machine": machine(),
+        **begun,
         "figures": [asdict(figure) | {"holds": figure.holds} for figure in figures],
     }
     if keep:
