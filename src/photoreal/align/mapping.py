@@ -10,13 +10,13 @@ import pycolmap
 from photoreal.align.background import watch
 from photoreal.align.project import Project
 
-MIN_POINTS = 15
+MIN_POINTS = 40
 """A photo that sees fewer points of a model is not placed by them."""
 
 Caution = Literal["strict", "relaxed"]
 """How sure the first pair and each further photo must be: COLMAP's own thresholds, or lower ones."""
 
-_RELAXED = {"init_min_tri_angle": 4.0, "init_min_num_inliers": 30, "abs_pose_min_num_inliers": 15}
+_RELAXED = {"init_min_tri_angle": 4.0, "init_min_num_inliers": 30, "abs_pose_min_num_inliers": 20}
 _USUAL_FOCAL = (0.4, 4.0)
 _PAIR = {"init_min_tri_angle": 1.5, "filter_min_tri_angle": 0.5}
 
@@ -44,7 +44,7 @@ class Model:
 
     @property
     def placed(self) -> tuple[int, ...]:
-        """Image numbers of the photos that see at least 15 of its points, in ascending order."""
+        """Image numbers of the photos that see at least 40 of its points, in ascending order."""
         images = (self.reconstruction.image(number) for number in self.reconstruction.reg_image_ids())
         return tuple(sorted(image.image_id for image in images if image.num_points3D >= MIN_POINTS))
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pycolmap
@@ -28,8 +27,6 @@ class MatchConfig:
 
     ratio: float = 0.8
     """A match is kept when its distance is below this share of the second best one's (Lowe 2004)."""
-    search: Literal["plain", "guided"] = "plain"
-    """`guided` searches a second time along the epipolar lines that the first matches gave."""
     threads: int = 0
     """Processor threads; 0 = all. Their number does not change the result."""
 
@@ -77,7 +74,6 @@ class _Matching:
     def __call__(self, _report: Callable[[], None], token: pycolmap.CancellationToken) -> None:
         matching = pycolmap.FeatureMatchingOptions()
         matching.sift.max_ratio = self.config.ratio
-        matching.guided_matching = self.config.search == "guided"
         matching.num_threads = self.config.threads or (os.cpu_count() or 1)
         verification = pycolmap.TwoViewGeometryOptions()
         verification.ransac.random_seed = self.seed
