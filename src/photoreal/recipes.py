@@ -21,6 +21,7 @@ from photoreal.stages import (
     solve_stage,
     source_fingerprint,
     splat_stage,
+    split,
     stage_of,
 )
 from photoreal.view import write_report
@@ -85,6 +86,7 @@ def refit(scene: Path, config: ReconstructConfig, *, preset: str = "") -> Tellin
 
 
 def _show_and_judge(out: Path, record: RunRecord, config: ReconstructConfig) -> Telling:
+    split(tuple(record.photos), config)  # before anything that was done is given up
     solve = stage_of(record, "solve")
     fitted = fingerprint(solve and solve.fingerprint, config.fit, config.hold_out, config.held_out, config.seed)
     record = yield from run_stage(out, record, "splat", fitted, lambda: splat_stage(out, config), makes=SPLAT_FILES)

@@ -23,6 +23,7 @@ from photoreal.io import (
     read_spz,
     write_nerfstudio,
 )
+from photoreal.stages import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +98,21 @@ def test_splat_fits_anew_and_keeps_the_cameras(program: Program, dataset: Path, 
     assert names == set(record.held_out), "renders of an earlier choice are gone"
 
 
+def test_photos_to_hold_out_that_are_not_there_cost_nothing(program: Program, dataset: Path, tmp_path: Path) -> None:
+    program.succeed("reconstruct", dataset, "-o", tmp_path / "out", *BRIEF)
+    before = result(tmp_path / "out")
+    said = program.fail("splat", tmp_path / "out", *BRIEF, "--held-out", "toy_999")
+    assert "0 of the 6 photos used are named toy_999" in said
+    assert result(tmp_path / "out") == before, "the splats that were there still count"
+
+
 def test_splat_starts_from_the_preset(program: Program, dataset: Path, tmp_path: Path) -> None:
     program.succeed("solve", dataset, "-o", tmp_path / "out")
     program.succeed("splat", tmp_path / "out", "--preset", "draft", "--fit.steps", "5", "--film.frames", "2")
-    options = read_run(tmp_path / "out").options
-    assert (options["fit"]["max_gaussians"], options["film"]["side"]) == (60_000, 480)
+    options, draft = read_run(tmp_path / "out").options, PRESETS["draft"]
+    assert options["fit"]["max_gaussians"] == draft.fit.max_gaussians
+    assert options["film"]["side"] == draft.film.side
+    assert draft.film.side != PRESETS["standard"].film.side
 
 
 @pytest.mark.parametrize("to", ["ply", "spz"])

@@ -41,6 +41,20 @@ def test_a_decoder_that_honours_the_tags_sees_the_same_colours(tmp_path: Path) -
     assert (frame.colorspace, frame.color_range) == (1, 1)  # BT.709, limited
 
 
+def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
+    chance = torch.Generator().manual_seed(0)
+    cells = torch.rand(4, 3, 6, 8, generator=chance)
+    frames = (torch.nn.functional.interpolate(cells, (48, 64), mode="bicubic").clamp(0, 1) * 255).to(torch.uint8)
+    made: set[bytes] = set()
+    for _ in range(100):
+        # So that the encoder finds other memory each time.
+        rest = [torch.randn(int(torch.randint(1, 5000, (1,), generator=chance)), generator=chance) for _ in range(3)]
+        write_film(tmp_path / "film.mp4", list(frames))
+        made.add((tmp_path / "film.mp4").read_bytes())
+        del rest
+    assert len(made) == 1
+
+
 def test_odd_sides_lose_a_pixel(tmp_path: Path) -> None:
     write_film(tmp_path / "film.mp4", [plain((9, 9, 9), 49, 65)])
     assert read_poster(tmp_path / "film.mp4").shape == (3, 48, 64)

@@ -21,7 +21,8 @@ _BT709 = 1
 def write_film(path: Path, frames: Iterable[UInt8[Tensor, "3 H W"]], fps: int = 24, *, quality: int = 20) -> None:
     """Write sRGB `frames` as `path`: H.264, yuv420p, BT.709, playable while it loads; whole or absent.
 
-    Frames are consumed one by one. An odd height or width loses its last row or column, which yuv420p cannot hold.
+    The same frames give the same bytes. They are consumed one by one. An odd height or width loses its last row or
+    column, which yuv420p cannot hold.
     `quality` is x264's constant rate factor: 18 looks like the original, 23 is plain, larger is smaller.
 
     Raises:
@@ -32,7 +33,9 @@ def write_film(path: Path, frames: Iterable[UInt8[Tensor, "3 H W"]], fps: int = 
     if first is None or min(first.shape[1:]) < 2:
         raise SceneError(f"{path.name} needs at least one frame of 2x2 pixels or more")
     with atomic_path(path) as partial, av.open(str(partial), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": str(quality), "preset": "medium"})
+        # With mbtree, x264 gives other bytes for the same frames now and then.
+        options = {"crf": str(quality), "preset": "medium", "mbtree": "0"}
+        stream = container.add_stream("libx264", rate=fps, options=options)
         stream.height, stream.width, stream.pix_fmt = first.shape[1] // 2 * 2, first.shape[2] // 2 * 2, "yuv420p"
         context = stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = _BT709
