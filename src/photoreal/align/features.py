@@ -54,7 +54,7 @@ def find_features(
     sizes = photo_sizes(photos)
     write_photos(folder, photos, sizes)
     project = Project(folder, tuple(range(1, len(photos) + 1)))
-    with pycolmap.Database.open(project.database) as database:
+    with pycolmap.Database.open(str(project.database)) as database:
         for group in camera_groups(photos, sizes, sharing="lens"):
             camera_id = write_camera(database, group_camera(photos, sizes, group))
             for index in group:
@@ -104,7 +104,7 @@ def _options(config: FeatureConfig, first_octave: int) -> pycolmap.FeatureExtrac
 
 def feature_counts(project: Project) -> Int64[Tensor, " V"]:
     """The number of features of each photo."""
-    with pycolmap.Database.open(project.database) as database:
+    with pycolmap.Database.open(str(project.database)) as database:
         return _counts(database, project)
 
 

@@ -131,15 +131,15 @@ def calibrate_pair(project: Project, seed: int) -> None:
 
     A value that no usual lens has is not taken (view graph calibration: Sweeney et al. 2015).
     """
-    with pycolmap.Database.open(project.database) as database:
+    with pycolmap.Database.open(str(project.database)) as database:
         before = database.read_all_cameras()
     if any(camera.has_prior_focal_length for camera in before):
         return
     options = pycolmap.ViewGraphCalibrationOptions()
     options.random_seed = seed
     options.min_focal_length_ratio, options.max_focal_length_ratio = _USUAL_FOCAL
-    pycolmap.calibrate_view_graph(project.database, options)
-    with pycolmap.Database.open(project.database) as database:
+    pycolmap.calibrate_view_graph(str(project.database), options)
+    with pycolmap.Database.open(str(project.database)) as database:
         for old, new in zip(before, database.read_all_cameras(), strict=True):
             ratio = new.mean_focal_length() / max(new.width, new.height)
             if not _USUAL_FOCAL[0] < ratio < _USUAL_FOCAL[1]:

@@ -57,7 +57,8 @@ def match_features(
 ) -> Generator[int, None, MatchGraph]:
     """Yield the number of pairs done; write verified matches into the project and return their graph."""
     job = _Matching(project, tuple(pairs), config, seed)
-    with pycolmap.Database.open(project.database) as database:
+    # As text everywhere: a Ctrl-C while a Path is converted would come out as a TypeError of the binding.
+    with pycolmap.Database.open(str(project.database)) as database:
         yield from watch(job, look=database.num_matched_image_pairs)
     return read_graph(project)
 
@@ -102,7 +103,7 @@ def read_graph(project: Project) -> MatchGraph:
         int(pycolmap.TwoViewGeometryConfiguration.PANORAMIC),
         int(pycolmap.TwoViewGeometryConfiguration.WATERMARK),
     )
-    with pycolmap.Database.open(project.database) as database:
+    with pycolmap.Database.open(str(project.database)) as database:
         for pair_id, geometry in zip(*database.read_two_view_geometries(), strict=True):
             first, second = (index[image_id] for image_id in pycolmap.pair_id_to_image_pair(pair_id))
             inliers[first, second] = inliers[second, first] = len(np.asarray(geometry.inlier_matches))

@@ -47,7 +47,7 @@ def choose_pairs(project: Project, *, exhaustive_up_to: int, neighbours: int, se
 def read_descriptors(project: Project) -> list[Float[Tensor, "_ 128"]]:
     """Up to 1000 SIFT descriptors of each photo, spread over all its features, with norm 1."""
     found: list[Tensor] = []
-    with pycolmap.Database.open(project.database) as database:
+    with pycolmap.Database.open(str(project.database)) as database:
         for image_id in project.image_ids:
             data = np.asarray(database.read_descriptors(image_id).data, dtype=np.float32).reshape(-1, 128)
             rows = np.linspace(0, len(data) - 1, min(len(data), _SAMPLE_FOR_PHOTO)).round().astype(int)

@@ -130,7 +130,7 @@ def regrouped(project: Project, photos: Photos, *, sharing: CameraSharing) -> Pr
     """A project beside this one with the same features and matches, whose photos share cameras as told."""
     sizes = photo_sizes(photos)
     new = project.beside(f"sharing-{sharing}")
-    with pycolmap.Database.open(project.database) as old, pycolmap.Database.open(new.database) as database:
+    with pycolmap.Database.open(str(project.database)) as old, pycolmap.Database.open(str(new.database)) as database:
         for group in camera_groups(photos, sizes, sharing=sharing):
             camera_id = write_camera(database, group_camera(photos, sizes, group))
             for index in group:
