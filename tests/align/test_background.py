@@ -37,6 +37,36 @@ def test_closing_cancels_the_job_and_waits_for_it() -> None:
     assert ended.is_set()
 
 
+def test_an_interrupt_while_the_thread_starts_waits_for_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, began, ended = threading.Thread.start, threading.Event(), threading.Event()
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        began.wait(5)
+        raise KeyboardInterrupt
+
+    def job(_report: Callable[[], None], token: pycolmap.CancellationToken) -> None:
+        began.set()
+        while not token.is_cancelled:
+            threading.Event().wait(0.01)
+        threading.Event().wait(0.1)
+        ended.set()
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(watch(job))
+    assert ended.is_set()
+
+
+def test_a_job_whose_thread_never_started_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_thread: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(watch(lambda _report, _token: None))
+
+
 def test_an_error_of_the_job_is_raised() -> None:
     def job(_report: Callable[[], None], _token: pycolmap.CancellationToken) -> None:
         raise RuntimeError("broken")

@@ -1,11 +1,13 @@
 """Progress elsewhere than on a terminal: plain lines; on one: bars."""
 
 import re
+import sys
 from collections.abc import Generator
 
 import pytest
 
 from photoreal.cli.display import show
+from photoreal.cli.launch import launch
 from photoreal.stages import Progress
 
 
@@ -48,6 +50,19 @@ def test_a_terminal_shows_bars(
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     assert re.search(r"splat\s+fitting\s+━+\s+3/3", shown)
     assert "loss 0.250" in shown
+
+
+def test_control_c_while_the_program_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting:
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+            if name == "photoreal.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "photoreal.cli.main", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as end:
+        launch()
+    assert end.value.code == 130
 
 
 def test_an_error_passes_through(capsys: pytest.CaptureFixture[str]) -> None:

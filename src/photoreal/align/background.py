@@ -1,8 +1,9 @@
 """Long calls into COLMAP, run in a thread so that they can be watched and stopped."""
 
 import queue
+import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -18,30 +19,43 @@ _POLL_SECONDS = 0.1
 def watch(job: Job[ResultT], *, look: Callable[[], int] | None = None) -> Generator[int, None, ResultT]:
     """Run `job` in a thread, yield the number of steps done, and return its result.
 
-    Closing the generator, or Ctrl-C while it waits, cancels the job and returns when it has stopped.
+    Closing the generator, or Ctrl-C at any moment, cancels the job and returns when it has stopped.
 
     Args:
         look: tells how many steps are done, for a job that does not report them.
     """
     ticks: queue.SimpleQueue[None] = queue.SimpleQueue()
     token = pycolmap.CancellationToken()
+    future: Future[ResultT] = Future()
     done = 0
-    with ThreadPoolExecutor(1, thread_name_prefix="colmap") as pool:
-        future = pool.submit(job, lambda: ticks.put(None), token)
-        try:
-            while not (future.done() and ticks.empty()):
-                before = done
-                done = max(done, look()) if look else done
-                try:
-                    ticks.get(timeout=_POLL_SECONDS)
-                    done += 1
-                except queue.Empty:
-                    pass
-                if done > before:
-                    yield done
-        finally:
-            token.cancel()
+    try:
+        threading.Thread(target=_run, args=(future, job, lambda: ticks.put(None), token), name="colmap").start()
+        while not (future.done() and ticks.empty()):
+            before = done
+            done = max(done, look()) if look else done
+            try:
+                ticks.get(timeout=_POLL_SECONDS)
+                done += 1
+            except queue.Empty:
+                pass
+            if done > before:
+                yield done
+    finally:
+        token.cancel()
+        if not future.cancel():
+            wait([future])
     return future.result()
+
+
+def _run(
+    future: Future[ResultT], job: Job[ResultT], report: Callable[[], None], token: pycolmap.CancellationToken
+) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(job(report, token))
+    except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for the result
+        future.set_exception(error)
 
 
 @contextmanager

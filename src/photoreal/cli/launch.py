@@ -1,6 +1,7 @@
 """The program's entry: what must be set before torch is loaded, then `main`."""
 
 import os
+import sys
 
 BEFORE_TORCH = {
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -15,6 +16,8 @@ def launch() -> None:
     """Start `photoreal`; what the user's environment already sets is kept."""
     for name, value in BEFORE_TORCH.items():
         os.environ.setdefault(name, value)
-    from photoreal.cli.main import main
-
+    try:
+        from photoreal.cli.main import main
+    except KeyboardInterrupt:
+        sys.exit(130)
     main()
