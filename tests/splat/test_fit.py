@@ -7,7 +7,7 @@ import torch
 from photoreal.core import CaptureError, bytes_from_unit, unit_from_bytes
 from photoreal.metrics import psnr
 from photoreal.splat import FitConfig, background_image, carved_points, expose, fit, render_colour
-from photoreal.splat.exposure import Exposures, centred, equal_exposures
+from photoreal.splat.appearance import Exposures, centred, equal_exposures
 from photoreal.synth import toy_scene
 
 SHORT = FitConfig(steps=120, report_every=60, far_gaussians=0, coarse=())

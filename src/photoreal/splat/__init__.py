@@ -3,16 +3,22 @@
 `fit` turns a capture into Gaussians step by step.
 """
 
-from photoreal.splat.background import Background, background_image, constant_background
+from photoreal.splat.appearance import (
+    Background,
+    Exposures,
+    Splats,
+    background_image,
+    constant_background,
+    equal_exposures,
+    expose,
+)
 from photoreal.splat.cpu import rasterize_numba, render_colour
 from photoreal.splat.density import DensityConfig
-from photoreal.splat.exposure import Exposures, equal_exposures, expose
 from photoreal.splat.fit import FitConfig, FitStep, fit
 from photoreal.splat.initial import carved_points, gaussians_from_points
 from photoreal.splat.loss import photometric_loss
 from photoreal.splat.reference import rasterize_torch
 from photoreal.splat.renders import Rasterizer, Renders
-from photoreal.splat.splats import Splats
 
 __all__ = [
     "Background",

@@ -4,58 +4,22 @@ It is differentiable by hand-written gradients. Bytes do not depend on the numbe
 pairs have a fixed order.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from photoreal.core import Cameras, Gaussians
-from photoreal.splat.kernels.binning import TILE, count_pairs, deal_tiles, sort_pairs, write_pairs
-from photoreal.splat.kernels.compositing import composite, composite_backward
-from photoreal.splat.kernels.projection import CAMERA_GRADIENTS, CHUNKS, RECORD, project, project_backward
-from photoreal.splat.renders import MARGIN, Renders
+from photoreal.splat.frame import FloatArray, Frame, camera_numbers
+from photoreal.splat.kernels.backward import CAMERA_GRADIENTS, project_backward
+from photoreal.splat.kernels.blocks import CHUNKS, pack, unpack
+from photoreal.splat.kernels.lanes import LANES
+from photoreal.splat.renders import Renders
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int32]
-Fields = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
-"""One array for each field of `Gaussians`, in their order."""
 Channels = Literal["colour", "all"]
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Gaussians sorted into tiles."""
-
-    first: NDArray[np.int64]
-    origin: IntArray
-    tile_start: NDArray[np.int64]
-    gaussian: IntArray
-    rows: IntArray
-    dealt: NDArray[np.int64]
-    used: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _Screen:
-    """Projected Gaussians of one view and their composited planes."""
-
-    camera: FloatArray
-    record: FloatArray
-    depth: FloatArray
-    reach: FloatArray
-    opacity: FloatArray
-    pairs: _Pairs
-    planes: FloatArray
-    """Features, then transmittance; padded to whole tiles."""
-    median: FloatArray
-    """Number of the median Gaussian, -1 for none."""
 
 
 def rasterize_numba(gaussians: Gaussians, cameras: Cameras, backgrounds: Float[Tensor, "V 3"]) -> Renders:
@@ -88,8 +52,8 @@ def _splat(gaussians: Gaussians, camera: Cameras, channels: Channels) -> tuple[T
         gaussians.log_scales,
         gaussians.opacity_harmonics,
         gaussians.colour_harmonics,
-        camera.cam_from_world[0],
-        camera.intrinsics[0],
+        camera.cam_from_world,
+        camera.intrinsics,
         camera.size,
         3 if channels == "colour" else 7,
     )  # pyright: ignore[reportReturnType]
@@ -101,14 +65,22 @@ class _Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         *tensors, size, features = inputs
-        arrays = _fields(_array(t) for t in tensors[:5])
-        screen = _draw(arrays, _camera_numbers(tensors[5], tensors[6], size), size, features)
-        ctx.arrays, ctx.screen, ctx.size, ctx.features = arrays, screen, size, features
+        arrays = tuple(_array(t) for t in tensors[:5])
+        camera = camera_numbers(Cameras(tensors[5].detach(), tensors[6].detach(), size))
+        blocks, frame = pack(arrays), Frame()
+        colours = arrays[4].shape[1]
+        ctx.counts = (blocks.shape[1], arrays[3].shape[1], colours, colours)
+        ctx.blocks, ctx.frame, ctx.camera, ctx.count = blocks, frame, camera, len(arrays[0])
+        frame.draw(blocks, ctx.counts, camera, size, features)
         height, width = size
-        planes = torch.from_numpy(screen.planes)[:, :height, :width]
-        median = torch.from_numpy(screen.median[:height, :width].astype(np.int64))
+        planes = torch.from_numpy(frame.planes)[:, :height, :width]
+        depth = torch.from_numpy(frame.buffers["depth"][: ctx.count].copy())
+        if features == 3:
+            median = torch.empty(0, dtype=torch.int64)
+        else:
+            median = torch.from_numpy(frame.median[:height, :width].astype(np.int64))
         ctx.mark_non_differentiable(median)
-        return planes[:features].contiguous(), planes[features].contiguous(), torch.from_numpy(screen.depth), median
+        return planes[:features].contiguous(), planes[features].contiguous(), depth, median
 
     @staticmethod
     @once_differentiable
@@ -116,88 +88,35 @@ class _Splat(torch.autograd.Function):
         ctx: Any, *outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
         sums, transmittance, depth, _ = outputs
-        height, width = ctx.size
-        gradient = np.zeros_like(ctx.screen.planes)
-        gradient[: ctx.features, :height, :width] = sums.numpy()
-        gradient[ctx.features, :height, :width] = transmittance.numpy()
-        parameters, camera = _backward(ctx.arrays, ctx.screen, gradient, _array(depth), ctx.features)
-        rotation_translation = torch.zeros(4, 4)
-        rotation_translation[:3, :3] = camera[:9].reshape(3, 3)
-        rotation_translation[:3, 3] = camera[9:12]
-        intrinsics = torch.zeros(3, 3)
-        intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2] = camera[12:]
-        return *parameters, rotation_translation, intrinsics, None, None
-
-
-def _fields(arrays: Iterable[FloatArray]) -> Fields:
-    means, quaternions, log_scales, opacity_harmonics, colour_harmonics = arrays
-    return means, quaternions, log_scales, opacity_harmonics, colour_harmonics
+        frame: Frame = ctx.frame
+        height, width = frame.size
+        gradient = np.zeros_like(frame.planes)
+        gradient[:-1, :height, :width] = sums.numpy()
+        gradient[-1, :height, :width] = transmittance.numpy()
+        gradient[-1] = (gradient * frame.planes).sum(0)
+        fields, camera = _backward(ctx, gradient, _array(depth))
+        pose = torch.zeros(1, 4, 4)
+        pose[0, :3, :3] = camera[:9].reshape(3, 3)
+        pose[0, :3, 3] = camera[9:12]
+        intrinsics = torch.zeros(1, 3, 3)
+        intrinsics[0, 0, 0], intrinsics[0, 1, 1], intrinsics[0, 0, 2], intrinsics[0, 1, 2] = camera[12:]
+        return *fields, pose, intrinsics, None, None
 
 
 def _array(tensor: Tensor) -> FloatArray:
     return np.ascontiguousarray(tensor.detach().to(torch.float32).numpy())
 
 
-def _camera_numbers(cam_from_world: Tensor, intrinsics: Tensor, size: tuple[int, int]) -> FloatArray:
-    pose, k = cam_from_world.detach().double().numpy(), intrinsics.detach().double().numpy()
-    height, width = size
-    fx, fy, cx, cy = k[0, 0], k[1, 1], k[0, 2], k[1, 2]
-    extra_x, extra_y = MARGIN * 0.5 * width / fx, MARGIN * 0.5 * height / fy
-    clamps = [-cx / fx - extra_x, (width - cx) / fx + extra_x, -cy / fy - extra_y, (height - cy) / fy + extra_y]
-    return np.concatenate([pose[:3, :3].ravel(), pose[:3, 3], [fx, fy, cx, cy], clamps]).astype(np.float32)
-
-
-def _draw(arrays: Fields, camera: FloatArray, size: tuple[int, int], features: int) -> _Screen:
-    count, (height, width) = len(arrays[0]), size
-    record = np.zeros((count, RECORD + features), np.float32)
-    depth, opacity, reach = (np.zeros(shape, np.float32) for shape in (count, count, (count, 2)))
-    project(*arrays, camera, size, record, depth, reach, opacity)
-    pairs = _bin(record, reach, depth, size)
-    padded_height, stride = _padded(height), _padded(width)
-    planes = np.empty((features + 1, padded_height, stride), np.float32)
-    median = np.full((padded_height, stride), -1, np.float32)
-    composite(
-        pairs.dealt, stride // TILE, padded_height * stride, stride, pairs.tile_start, pairs.gaussian, pairs.rows,
-        record.reshape(-1), features, planes.reshape(-1), median.reshape(-1), pairs.used,
-    )  # fmt: skip
-    return _Screen(camera, record, depth, reach, opacity, pairs, planes, median)
-
-
-def _padded(pixels: int) -> int:
-    return (pixels + TILE - 1) // TILE * TILE
-
-
-def _bin(record: FloatArray, reach: FloatArray, depth: FloatArray, size: tuple[int, int]) -> _Pairs:
-    height, width = size
-    counts = np.empty(len(record), np.int64)
-    count_pairs(record, reach, height, width, counts)
-    first = np.zeros(len(record) + 1, np.int64)
-    np.cumsum(counts, out=first[1:])
-    tiles, rows, gaussian, tile_rows, origin = (np.empty(first[-1], np.int32) for _ in range(5))
-    write_pairs(record, reach, height, width, first, tiles, rows)
-    visible = np.flatnonzero(counts)
-    order = visible[torch.argsort(torch.from_numpy(depth[visible]), stable=True).numpy()]
-    tile_count = (_padded(height) // TILE) * (_padded(width) // TILE)
-    tile_start = np.zeros(tile_count + 1, np.int64)
-    sort_pairs(order, first, tiles, rows, tile_count, tile_start, gaussian, tile_rows, origin)
-    dealt = deal_tiles(tile_start, tile_count, numba.get_num_threads())
-    return _Pairs(first, origin, tile_start, gaussian, tile_rows, dealt, np.empty(tile_count, np.int64))
-
-
-def _backward(
-    arrays: Fields, screen: _Screen, gradient: FloatArray, extra_depth: FloatArray, features: int
-) -> tuple[list[Tensor], Tensor]:
-    pairs, (_, padded_height, stride) = screen.pairs, screen.planes.shape
-    pair_gradient = np.empty((len(pairs.gaussian), RECORD + features), np.float32)
-    composite_backward(
-        pairs.dealt, stride // TILE, padded_height * stride, stride, pairs.tile_start, pairs.gaussian, pairs.rows,
-        screen.record.reshape(-1), features, screen.planes.reshape(-1), gradient.reshape(-1), pairs.used,
-        pairs.origin, pair_gradient.reshape(-1),
-    )  # fmt: skip
-    parameters = _fields(np.zeros_like(array) for array in arrays)
-    camera = np.zeros((CHUNKS, CAMERA_GRADIENTS), np.float32)
+def _backward(ctx: Any, gradient: FloatArray, extra_depth: FloatArray) -> tuple[list[Tensor], Tensor]:
+    """Gradients by the fields of the Gaussians, in the order of `pack`, and by the camera's numbers."""
+    frame, blocks, counts = ctx.frame, ctx.blocks, ctx.counts
+    found = np.zeros_like(blocks)
+    camera = np.zeros((CHUNKS, CAMERA_GRADIENTS * LANES), np.float32)
     project_backward(
-        *arrays, screen.camera, screen.record, screen.reach, screen.opacity, pairs.first, pair_gradient,
-        extra_depth, *parameters, camera,
+        blocks.reshape(-1), len(blocks), counts, ctx.camera, frame.buffers["record"],
+        frame.buffers["first"][: 2 * len(blocks) * LANES].reshape(-1, 2), frame.pair_gradients(gradient), extra_depth,
+        frame.features, found.reshape(-1), camera,
     )  # fmt: skip
-    return [torch.from_numpy(p) for p in parameters], torch.from_numpy(camera.astype(np.float64).sum(0))
+    fields = [torch.from_numpy(field) for field in unpack(found, ctx.count, counts[1])]
+    sums = camera.astype(np.float64).reshape(CHUNKS, CAMERA_GRADIENTS, LANES).sum((0, 2))
+    return fields, torch.from_numpy(sums)

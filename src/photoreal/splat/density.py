@@ -11,11 +11,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from photoreal.core import matrix_from_quaternion
 from photoreal.splat.harmonics import Y_0, opacity_from_logit
 
 _MAX_COPIES = 51
-_FAINT = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,22 +47,6 @@ def copies_of(
     return new.to(opacity.dtype), scales * (opacity / denominator).to(scales.dtype)[:, None]
 
 
-def exploring_noise(
-    quaternions: Float[Tensor, "N 4"],
-    log_scales: Float[Tensor, "N 3"],
-    opacity: Float[Tensor, " N"],
-    generator: torch.Generator,
-) -> Float[Tensor, "N 3"]:
-    """Noise shaped by each Gaussian's covariance and nearly zero where it is opaque (eq. 8); zero above opacity 0.1."""
-    noise = torch.zeros(len(opacity), 3)
-    faint = torch.nonzero(opacity < _FAINT).squeeze(1)
-    half = matrix_from_quaternion(quaternions[faint]) * log_scales[faint].exp()[:, None, :]
-    white = torch.randn(len(faint), 3, 1, generator=generator)
-    shaped = (half @ (half.transpose(1, 2) @ white)).squeeze(2)
-    noise[faint] = shaped * torch.sigmoid(-100 * (opacity[faint] - 0.005))[:, None]
-    return noise
-
-
 def draw_sources(opacity: Float[Tensor, " N"], count: int, generator: torch.Generator) -> Int64[Tensor, " {count}"]:
     """Numbers of Gaussians drawn in proportion to opacity."""
     cumulative = torch.cumsum(opacity.double(), 0)
@@ -72,9 +54,9 @@ def draw_sources(opacity: Float[Tensor, " N"], count: int, generator: torch.Gene
     return torch.searchsorted(cumulative, drawn).clamp_max(len(opacity) - 1)
 
 
-def opacity_of(harmonics: Float[Tensor, "N Ko"]) -> Float[Tensor, " N"]:
-    """Opacity averaged over directions, up to the sigmoid's curvature: that of the constant harmonic."""
-    return torch.sigmoid(harmonics[:, 0] * Y_0)
+def opacity_of(constant: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Opacity averaged over directions, up to the sigmoid's curvature: that of the constant harmonic's coefficient."""
+    return torch.sigmoid(constant * Y_0)
 
 
 def constant_logit(opacity: Float[Tensor, " N"]) -> Float[Tensor, " N"]:

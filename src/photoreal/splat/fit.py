@@ -7,17 +7,15 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
 
-from photoreal.core import Cameras, Capture, Gaussians, Points, Value, unit_from_bytes
-from photoreal.splat.background import Background, background_image, constant_background
-from photoreal.splat.cpu import render_colour
-from photoreal.splat.density import DensityConfig, exploring_noise, opacity_of
-from photoreal.splat.exposure import Exposures, centred, equal_exposures, expose
+from photoreal.core import Capture, Gaussians, Points, Value, unit_from_bytes
+from photoreal.splat.appearance import Background, Exposures, constant_background
+from photoreal.splat.density import DensityConfig, opacity_of
+from photoreal.splat.harmonics import Y_0
 from photoreal.splat.initial import gaussians_from_points, scene_extent, with_far_shell
-from photoreal.splat.loss import photometric_loss
-from photoreal.splat.optimise import Parameter, gaussians_of, grow, parameter, parameters_of, relocate
+from photoreal.splat.kernels.blocks import OPACITY
+from photoreal.splat.optimise import gaussians_of, grow, population_of, relocate
+from photoreal.splat.training import Rates, Small, Trainer, deviates, falling, targets_of
 
 _PIXELS_A_GAUSSIAN = 10
 
@@ -83,29 +81,6 @@ class FitStep(Value):
     exposures: Exposures
 
 
-@dataclass
-class _Training:
-    gaussians: dict[str, Parameter]
-    background: Parameter
-    matrices: Parameter
-    offsets: Parameter
-    extent: float
-    cap: int
-    need: Tensor
-    """How strongly each Gaussian was pulled about on the screen since the last change of density."""
-    generator: torch.Generator
-    order: Tensor = field(default_factory=lambda: torch.empty(0))
-
-
-@dataclass(frozen=True)
-class _Target(Value):
-    """One photo at the resolution in use."""
-
-    image: Float[Tensor, "3 H W"]
-    mask: Bool[Tensor, "H W"]
-    camera: Cameras
-
-
 def fit(capture: Capture, points: Points, config: FitConfig, *, seed: int = 0) -> Iterator[FitStep]:
     """Yield the fitted state every `report_every` steps and at the end; the same seed gives the same bytes.
 
@@ -114,17 +89,25 @@ def fit(capture: Capture, points: Points, config: FitConfig, *, seed: int = 0) -
     Raises:
         CaptureError: too few points to start from.
     """
-    training = _start(capture, points, config, seed)
+    capture = _over_nothing(capture, config)
+    trainer, extent = _start(capture, points, config, seed)
+    generator = torch.Generator().manual_seed(seed)
+    order, targets, scale = torch.empty(0), None, 0.0
     losses, rounds = [], _Plateau(len(capture), config)
     for step in range(config.steps):
-        view = _next_view(training, len(capture), step)
-        target = _target(capture, view, _scale(step, config), config)
-        losses.append(_train(training, target, view, step, config))
+        if step % len(capture) == 0:
+            order = torch.randperm(len(capture), generator=generator)
+        if targets is None or scale != _scale(step, config):
+            scale = _scale(step, config)
+            targets = targets_of(capture, scale)
+        degree = min(config.colour_degree, int(step / config.steps * 2 * (config.colour_degree + 1)))
+        view = int(order[step % len(capture)])
+        losses.append(trainer.train(targets, view, (degree + 1) ** 2, _rates(extent, step, config)))
         if step + 1 < config.steps * config.density.stop:
-            _change_density(training, step, config)
+            _change_density(trainer, step, len(capture), config, generator)
         done = step + 1 == config.steps or rounds.reached(losses, step)
         if done or (step + 1) % config.report_every == 0:
-            yield _state(training, step + 1, float(np.mean(losses[-config.report_every :])))
+            yield _state(trainer, step + 1, float(np.mean(losses[-config.report_every :])))
         if done:
             return
 
@@ -143,21 +126,26 @@ class _Plateau:
         return bool(now > before * (1 - self.config.plateau))
 
 
-def _start(capture: Capture, points: Points, config: FitConfig, seed: int) -> _Training:
+def _over_nothing(capture: Capture, config: FitConfig) -> Capture:
+    """Where what is masked out is empty: the photos with the background's colour there, all of it to be matched."""
+    if config.outside != "empty":
+        return capture
+    photos = capture.photos
+    behind = torch.full_like(photos.images, 255 if config.background == "white" else 0)
+    images = torch.where(photos.masks[:, None], photos.images, behind)
+    return capture.replace(photos=photos.replace(images=images, masks=torch.ones_like(photos.masks)))
+
+
+def _start(capture: Capture, points: Points, config: FitConfig, seed: int) -> tuple[Trainer, float]:
     first = gaussians_from_points(points, colour_degree=config.colour_degree, opacity_degree=config.opacity_degree)
     if config.far_gaussians and config.outside == "ignore":
         first = with_far_shell(first, capture.cameras, count=config.far_gaussians, seed=seed)
-    exposures = equal_exposures(len(capture))
-    return _Training(
-        parameters_of(first),
-        parameter(_first_background(capture, config).harmonics),
-        parameter(exposures.matrices),
-        parameter(exposures.offsets),
-        scene_extent(capture.cameras, points),
-        min(config.max_gaussians, capture.photos.masks.numel() // _PIXELS_A_GAUSSIAN),
-        torch.zeros(len(first)),
-        torch.Generator().manual_seed(seed),
-    )
+    exposures = np.tile(np.eye(3, 4, dtype=np.float32).ravel(), (len(capture), 1))
+    background = _first_background(capture, config).harmonics.numpy().reshape(1, -1)
+    cap = min(config.max_gaussians, capture.photos.masks.numel() // _PIXELS_A_GAUSSIAN)
+    noise = deviates(torch.Generator().manual_seed(seed + 1))
+    trainer = Trainer(population_of(first), Small(background), Small(exposures), config.dissimilarity, noise, cap)
+    return trainer, scene_extent(capture.cameras, points)
 
 
 def _first_background(capture: Capture, config: FitConfig) -> Background:
@@ -169,13 +157,6 @@ def _first_background(capture: Capture, config: FitConfig) -> Background:
     return Background(harmonics)
 
 
-def _next_view(training: _Training, count: int, step: int) -> int:
-    """Photos in a new random order each round."""
-    if step % count == 0:
-        training.order = torch.randperm(count, generator=training.generator)
-    return int(training.order[step % count])
-
-
 def _scale(step: int, config: FitConfig) -> float:
     for until, scale in config.coarse:
         if step < until * config.steps:
@@ -183,100 +164,43 @@ def _scale(step: int, config: FitConfig) -> float:
     return 1.0
 
 
-def _target(capture: Capture, view: int, scale: float, config: FitConfig) -> _Target:
-    photos, camera = capture.photos, capture.cameras.take([view])
-    image, mask = unit_from_bytes(photos.images[view]), photos.masks[view]
-    if scale < 1:
-        size = (max(16, round(camera.size[0] * scale)), max(16, round(camera.size[1] * scale)))
-        image = torch.nn.functional.interpolate(image[None], size=size, mode="area")[0]
-        mask = torch.nn.functional.interpolate(mask[None, None].float(), size=size, mode="area")[0, 0] > 0.99
-        camera = camera.resized(size)
-    if config.outside == "empty":
-        image = torch.where(mask, image, torch.full_like(image, 1.0 if config.background == "white" else 0.0))
-        mask = torch.ones_like(mask)
-    return _Target(image, mask, camera)
+def _rates(extent: float, step: int, config: FitConfig) -> Rates:
+    means = extent * falling(config.means_rate, config.means_rate_end, step / max(1, config.steps - 1))
+    learned = config.background == "sphere" and config.outside == "ignore"
+    return Rates(
+        means=means,
+        scales=config.scale_rate,
+        rotations=config.rotation_rate,
+        opacities=config.opacity_rate / Y_0,
+        colours=config.colour_rate,
+        background=2e-3 if learned else 0.0,
+        exposures=1e-3 if config.exposure else 0.0,
+        opacity_penalty=config.opacity_penalty,
+        scale_penalty=config.scale_penalty / extent,
+        noise=means * config.density.noise,
+    )
 
 
-def _train(training: _Training, target: _Target, view: int, step: int, config: FitConfig) -> float:
-    """One step: render, compare, update; returns the photometric loss."""
-    degree = min(config.colour_degree, int(step / config.steps * 2 * (config.colour_degree + 1)))
-    gaussians = gaussians_of(training.gaussians, colour_count=(degree + 1) ** 2)
-    colour, transmittance = render_colour(gaussians, target.camera)
-    image = colour + transmittance * background_image(Background(training.background.value), target.camera)
-    if config.exposure:
-        image = expose(Exposures(training.matrices.value, training.offsets.value), view, image)
-    loss = photometric_loss(image, target.image, target.mask, dissimilarity=config.dissimilarity)
-    opacity = opacity_of(gaussians.opacity_harmonics).mean()
-    size = gaussians.log_scales.exp().mean() / training.extent
-    (loss + config.opacity_penalty * opacity + config.scale_penalty * size).backward()
-    _note_need(training, target.camera)
-    _update(training, step, config)
-    return float(loss.detach())
-
-
-@torch.no_grad()
-def _note_need(training: _Training, camera: Cameras) -> None:
-    """Add the size of the gradient by each mean, times its distance: what Kerbl et al. 2023 densify by."""
-    means = training.gaussians["means"].value
-    if means.grad is not None:
-        training.need += means.grad.norm(dim=1) * (means - camera.centres[0].float()).norm(dim=1)
-
-
-def _update(training: _Training, step: int, config: FitConfig) -> None:
-    rates = _rates(training.extent, step, config)
-    for name, p in training.gaussians.items():
-        p.update(rates[name])
-    if config.background == "sphere" and config.outside == "ignore":
-        training.background.update(np.full(1, 2e-3, np.float32))
-    if config.exposure:
-        training.matrices.update(np.full(1, 1e-3, np.float32))
-        training.offsets.update(np.full(1, 1e-3, np.float32))
-        with torch.no_grad():
-            middle = centred(Exposures(training.matrices.value, training.offsets.value))
-            training.matrices.value.copy_(middle.matrices)
-            training.offsets.value.copy_(middle.offsets)
-    rate = float(rates["means"][0])
-    g = training.gaussians
-    with torch.no_grad():
-        noise = exploring_noise(
-            g["quaternions"].value,
-            g["log_scales"].value,
-            opacity_of(g["opacity_harmonics"].value),
-            training.generator,
-        )
-        g["means"].value.add_(noise, alpha=rate * config.density.noise)
-
-
-def _rates(extent: float, step: int, config: FitConfig) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]]:
-    share = step / max(1, config.steps - 1)
-    means = extent * math.exp((1 - share) * math.log(config.means_rate) + share * math.log(config.means_rate_end))
-    colour = np.full(3 * (config.colour_degree + 1) ** 2, config.colour_rate / 20, np.float32)
-    colour[:3] = config.colour_rate
-    opacity = np.full((config.opacity_degree + 1) ** 2, config.opacity_rate, np.float32)
-    return {
-        "means": np.full(1, means, np.float32),
-        "quaternions": np.full(1, config.rotation_rate, np.float32),
-        "log_scales": np.full(1, config.scale_rate, np.float32),
-        "opacity_harmonics": opacity / np.float32(0.28209479),
-        "colour_harmonics": colour,
-    }
-
-
-def _change_density(training: _Training, step: int, config: FitConfig) -> None:
+def _change_density(trainer: Trainer, step: int, photos: int, config: FitConfig, generator: torch.Generator) -> None:
     density, end = config.density, int(config.steps * config.density.stop)
     if step < density.start * config.steps or (step + 1) % density.every:
         return
-    relocate(training.gaussians, dead_opacity=density.dead_opacity, generator=training.generator)
-    count = len(training.gaussians["means"].value)
+    population = trainer.population
+    count = population.count
+    dead = opacity_of(population.column(OPACITY)) <= density.dead_opacity
+    if step >= photos:
+        dead |= torch.from_numpy(trainer.shown[:count] == 0)
+    relocate(population, torch.nonzero(dead).squeeze(1), generator=generator)
+    trainer.shown[:count][dead.numpy()] = 1
     changes_left = max(1, (end - 1 - step) // density.every + 1)
-    wanted = round(count * (max(count, training.cap) / count) ** (1 / changes_left))
-    need = training.need / training.need.mean().clamp_min(1e-20)
-    grow(training.gaussians, wanted - count, need, generator=training.generator)
-    training.need = torch.zeros(len(training.gaussians["means"].value))
+    wanted = round(count * (max(count, trainer.cap) / count) ** (1 / changes_left))
+    need = torch.from_numpy(trainer.need[:count].copy())
+    grow(population, wanted - count, need / need.mean().clamp_min(1e-20), generator=generator)
+    trainer.recount()
 
 
-def _state(training: _Training, index: int, loss: float) -> FitStep:
-    gaussians = gaussians_of(training.gaussians).map(lambda t: t.detach().clone())
-    background = Background(training.background.value.detach().clone())
-    exposures = Exposures(training.matrices.value.detach().clone(), training.offsets.value.detach().clone())
-    return FitStep(index, loss, gaussians, background, exposures)
+def _state(trainer: Trainer, index: int, loss: float) -> FitStep:
+    affine = torch.from_numpy(trainer.exposures.value.reshape(-1, 3, 4).copy())
+    background = Background(torch.from_numpy(trainer.background.value.reshape(-1, 3).copy()))
+    exposures = Exposures(affine[..., :3].contiguous(), affine[..., 3].contiguous())
+    return FitStep(index, loss, gaussians_of(trainer.population), background, exposures)

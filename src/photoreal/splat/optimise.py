@@ -1,88 +1,97 @@
-"""The numbers that training changes, with their Adam moments; Gaussians can be moved and added between steps."""
+"""The Gaussians under training, with their Adam moments, in blocks; they can be moved and added between steps."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 from photoreal.core import Gaussians, matrix_from_quaternion
 from photoreal.splat.density import constant_logit, copies_of, draw_sources, opacity_of
-from photoreal.splat.kernels.adam import adam
+from photoreal.splat.kernels.blocks import MEAN, OPACITY, QUATERNION, SCALE, aligned_zeros, empty_blocks, pack, unpack
+from photoreal.splat.kernels.lanes import LANES
 
-_BETAS = (0.9, 0.999)
+FloatArray = NDArray[np.float32]
 
 
 @dataclass
-class Parameter:
-    """A tensor under training; `rate` repeats along its flattened entries."""
+class Population:
+    """Gaussians under training; every array is in blocks, the last of which may not be full."""
 
-    value: Tensor
-    mean: Tensor
-    square: Tensor
-    step: int = 0
+    values: FloatArray
+    mean: FloatArray
+    square: FloatArray
+    count: int
+    opacity_count: int
+    """Opacity harmonics of each."""
 
-    def update(self, rate: np.ndarray[tuple[int], np.dtype[np.float32]]) -> None:
-        """One step of Adam along `value.grad`, which is dropped."""
-        gradient = self.value.grad
-        if gradient is None:
-            return
-        self.step += 1
-        tensors = self.value, gradient.contiguous(), self.mean, self.square
-        value, slope, mean, square = (t.detach().view(-1).numpy() for t in tensors)
-        adam(value, slope, mean, square, rate, *_BETAS, self.step, 1e-15)
-        self.value.grad = None
+    def column(self, row: int) -> Float[Tensor, " N"]:
+        """A copy of one number of every Gaussian."""
+        return torch.from_numpy(self.values[:, row].reshape(-1)[: self.count].copy())
+
+    def columns(self, first: int, width: int) -> Float[Tensor, "N {width}"]:
+        """A copy of `width` numbers of every Gaussian."""
+        return torch.stack([self.column(first + k) for k in range(width)], 1)
+
+    def take(self, index: Int64[Tensor, " K"]) -> FloatArray:
+        """All numbers of some Gaussians, [K, rows]."""
+        block, lane = np.divmod(index.numpy(), LANES)
+        return self.values[block, :, lane]
+
+    def put(self, index: Int64[Tensor, " K"], numbers: FloatArray) -> None:
+        """Replace all numbers of some Gaussians, and forget their moments."""
+        block, lane = np.divmod(index.numpy(), LANES)
+        self.values[block, :, lane] = numbers
+        self.mean[block, :, lane] = 0
+        self.square[block, :, lane] = 0
+
+    def append(self, numbers: FloatArray) -> None:
+        """Add Gaussians with these numbers."""
+        total, rows = self.count + len(numbers), self.values.shape[1]
+        for name in ("values", "mean", "square"):
+            old = getattr(self, name)
+            new = empty_blocks(total, rows) if name == "values" else aligned_zeros(-(-total // LANES), rows, LANES)
+            new[: len(old)] = old
+            setattr(self, name, new)
+        added = torch.arange(self.count, total)
+        self.count = total
+        self.put(added, numbers)
 
 
-def parameter(value: Tensor) -> Parameter:
-    """A parameter that starts at a copy of `value`."""
-    leaf = value.detach().float().clone().contiguous().requires_grad_()
-    return Parameter(leaf, torch.zeros_like(leaf), torch.zeros_like(leaf))
-
-
-def parameters_of(gaussians: Gaussians) -> dict[str, Parameter]:
-    """One parameter for each field."""
-    return {
-        "means": parameter(gaussians.means),
-        "quaternions": parameter(gaussians.quaternions),
-        "log_scales": parameter(gaussians.log_scales),
-        "opacity_harmonics": parameter(gaussians.opacity_harmonics),
-        "colour_harmonics": parameter(gaussians.colour_harmonics),
-    }
-
-
-def gaussians_of(parameters: dict[str, Parameter], *, colour_count: int | None = None) -> Gaussians:
-    """The Gaussians that the parameters hold, with gradient; the first `colour_count` colour harmonics only."""
-    colour = parameters["colour_harmonics"].value
-    return Gaussians(
-        parameters["means"].value,
-        parameters["quaternions"].value,
-        parameters["log_scales"].value,
-        parameters["opacity_harmonics"].value,
-        colour if colour_count is None or colour_count == colour.shape[1] else colour[:, :colour_count],
+def population_of(gaussians: Gaussians) -> Population:
+    """The Gaussians, with moments of zero."""
+    fields = (
+        gaussians.means,
+        gaussians.quaternions,
+        gaussians.log_scales,
+        gaussians.opacity_harmonics,
+        gaussians.colour_harmonics,
     )
+    values = pack(tuple(np.ascontiguousarray(t.detach().float().numpy()) for t in fields))
+    count, opacities = gaussians.opacity_harmonics.shape
+    return Population(values, aligned_zeros(*values.shape), aligned_zeros(*values.shape), count, opacities)
 
 
-@torch.no_grad()
-def relocate(parameters: dict[str, Parameter], *, dead_opacity: float, generator: torch.Generator) -> int:
-    """Move Gaussians below `dead_opacity` onto opaque ones drawn by opacity; returns how many moved."""
-    opacity = opacity_of(parameters["opacity_harmonics"].value)
-    dead = torch.nonzero(opacity <= dead_opacity).squeeze(1)
-    if len(dead) == 0 or len(dead) == len(opacity):
-        return 0
-    sources = draw_sources(torch.where(opacity > dead_opacity, opacity, 0 * opacity), len(dead), generator)
-    _split(parameters, sources)
-    for p in parameters.values():
-        p.value[dead] = p.value[sources]
-        p.mean[dead], p.square[dead] = 0, 0
-    return len(dead)
+def gaussians_of(population: Population) -> Gaussians:
+    """A copy of the Gaussians."""
+    fields = unpack(population.values, population.count, population.opacity_count)
+    return Gaussians(*(torch.from_numpy(field) for field in fields))
 
 
-@torch.no_grad()
-def grow(
-    parameters: dict[str, Parameter], count: int, need: Float[Tensor, " N"], *, generator: torch.Generator
-) -> None:
+def relocate(population: Population, dead: Int64[Tensor, " K"], *, generator: torch.Generator) -> None:
+    """Move Gaussians onto others drawn by opacity (Kheradmand et al. 2024)."""
+    if len(dead) == 0 or len(dead) == population.count:
+        return
+    opacity = opacity_of(population.column(OPACITY))
+    opacity[dead] = 0
+    sources = draw_sources(opacity, len(dead), generator)
+    _split(population, sources)
+    population.put(dead, population.take(sources))
+
+
+def grow(population: Population, count: int, need: Float[Tensor, " N"], *, generator: torch.Generator) -> None:
     """Add `count` Gaussians beside ones drawn by opacity times `need`, each put somewhere within its source.
 
     Exact copies (Kheradmand et al. 2024) separate slowly; a place drawn from the source's own distribution, as
@@ -90,33 +99,25 @@ def grow(
     """
     if count <= 0:
         return
-    sources = draw_sources(opacity_of(parameters["opacity_harmonics"].value) * need, count, generator)
-    _split(parameters, sources)
-    offsets = _within(parameters, sources, generator)
-    for name, p in parameters.items():
-        fresh = p.value[sources] + offsets if name == "means" else p.value[sources]
-        p.value = torch.cat([p.value, fresh]).requires_grad_()
-        blank = torch.zeros_like(p.mean[sources])
-        p.mean, p.square = torch.cat([p.mean, blank]), torch.cat([p.square, blank])
-
-
-def _within(
-    parameters: dict[str, Parameter], sources: Int64[Tensor, " K"], generator: torch.Generator
-) -> Float[Tensor, "K 3"]:
-    axes = matrix_from_quaternion(parameters["quaternions"].value[sources])
-    scales = parameters["log_scales"].value[sources].exp()
+    sources = draw_sources(opacity_of(population.column(OPACITY)) * need, count, generator)
+    _split(population, sources)
+    fresh = population.take(sources)
+    axes = matrix_from_quaternion(torch.from_numpy(fresh[:, QUATERNION : QUATERNION + 4]))
+    scales = torch.from_numpy(fresh[:, SCALE : SCALE + 3]).exp()
     white = torch.randn(len(sources), 3, generator=generator)
-    return (axes @ (scales * white)[:, :, None]).squeeze(2)
+    offsets = (axes * (scales * white)[:, None, :]).sum(2)
+    fresh[:, MEAN : MEAN + 3] += offsets.numpy()
+    population.append(fresh)
 
 
-def _split(parameters: dict[str, Parameter], sources: Int64[Tensor, " K"]) -> None:
+def _split(population: Population, sources: Int64[Tensor, " K"]) -> None:
     """Shrink each source so that it and its coming copies look as it did alone."""
-    harmonics, log_scales = parameters["opacity_harmonics"], parameters["log_scales"]
-    copies = torch.bincount(sources, minlength=len(log_scales.value)) + 1
+    copies = torch.bincount(sources, minlength=population.count) + 1
     chosen = torch.nonzero(copies > 1).squeeze(1)
-    opacity = opacity_of(harmonics.value[chosen])
-    opacity, scales = copies_of(opacity, log_scales.value[chosen].exp(), copies[chosen])
-    harmonics.value[chosen, 0] = constant_logit(opacity)
-    log_scales.value[chosen] = scales.log()
-    for p in parameters.values():
-        p.mean[chosen], p.square[chosen] = 0, 0
+    numbers = population.take(chosen)
+    opacity = opacity_of(torch.from_numpy(numbers[:, OPACITY]))
+    scales = torch.from_numpy(numbers[:, SCALE : SCALE + 3]).exp()
+    opacity, scales = copies_of(opacity, scales, copies[chosen])
+    numbers[:, OPACITY] = constant_logit(opacity).numpy()
+    numbers[:, SCALE : SCALE + 3] = scales.log().numpy()
+    population.put(chosen, numbers)

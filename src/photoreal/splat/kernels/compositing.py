@@ -3,6 +3,9 @@
 Images are padded to whole tiles: plane c starts at c * padded height * padded width. With T the transmittance in front
 of a Gaussian, w = alpha T its weight and g the gradient by the composited features, the backward pass needs nothing
 saved but the result: going front to back again, `rest` is what all Gaussians behind contribute to g . result.
+
+Colour alone (three features) has loops of its own, in which all sums stay in registers; with depth and normals there
+are seven features.
 """
 
 import math
@@ -13,7 +16,7 @@ from numba import njit, prange
 
 from photoreal.splat.kernels.binning import TILE
 from photoreal.splat.kernels.lanes import (
-    exp2,
+    exp2_within,
     greatest,
     item,
     lane_numbers,
@@ -22,21 +25,87 @@ from photoreal.splat.kernels.lanes import (
     smaller,
     spread,
     store,
-    total,
     where_at_least,
     where_less,
 )
-from photoreal.splat.kernels.projection import RECORD
+from photoreal.splat.kernels.projection import COLOUR, RECORD
+from photoreal.splat.kernels.shuffles import aligned, flush_denormals, keep_denormals, prefetch, totals
 from photoreal.splat.renders import ALPHA_MAX, ALPHA_MIN
 
 F = np.float32
 OPAQUE = F(4e-6)
 """A tile is finished when no pixel of it lets more light through."""
+ALL = 7
+"""Features with depth and normal."""
 _HALF, _ONE, _ZERO = F(0.5), F(1), F(0)
 _ALPHA_MAX = F(ALPHA_MAX)
 _LOG2_MIN, _LOG2_MAX = F(math.log2(ALPHA_MIN)), F(math.log2(ALPHA_MAX))
-_BATCH = 16
+_BATCH, _AHEAD = 16, 8
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def alpha_of(power):
+    """Alpha from its logarithm to base 2: clipped above, zero below 1/255."""
+    return where_at_least(power, spread(_LOG2_MIN), smaller(exp2_within(power), spread(_ALPHA_MAX)), spread(_ZERO))
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def log_alpha(record, g, dx, dy):
+    """Parts of log2(alpha) = constant + (linear + square dy) dy along a column, and dy at the first row."""
+    constant = dx * dx * item(record, g + 2) + item(record, g + 5)
+    return constant, dx * item(record, g + 3), item(record, g + 4), dy - item(record, g + 1)
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def blend_colour(state, begin, last, parts, record, g):
+    """One Gaussian over the rows `begin` ... `last` of a tile, colours only."""
+    constant, linear, square, dy = parts
+    red, green = spread(item(record, g + COLOUR)), spread(item(record, g + COLOUR + 1))
+    blue = spread(item(record, g + COLOUR + 2))
+    for o in range(64 * begin, 64 * last + 1, 64):
+        alpha = alpha_of(constant + (linear + dy * square) * dy)
+        before = load(state, o)
+        weight = alpha * before
+        store(state, o, before - weight)
+        store(state, o + 16, load(state, o + 16) + weight * red)
+        store(state, o + 32, load(state, o + 32) + weight * green)
+        store(state, o + 48, load(state, o + 48) + weight * blue)
+        dy += _ONE
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def blend_all(state, begin, last, parts, record, g, median, m, stride):
+    """One Gaussian over the rows `begin` ... `last` of a tile with all features; `m` is the first pixel of the tile."""
+    constant, linear, square, dy = parts
+    number = spread(F(g // RECORD))
+    for r in range(begin, last + 1):
+        alpha = alpha_of(constant + (linear + dy * square) * dy)
+        o = 16 * (ALL + 1) * r
+        before = load(state, o)
+        weight = alpha * before
+        after = before - weight
+        store(state, o, after)
+        for c in range(ALL):
+            o += 16
+            store(state, o, load(state, o) + weight * item(record, g + COLOUR + c))
+        here = where_less(after, spread(_HALF), number, load(median, m + r * stride))
+        store(median, m + r * stride, where_at_least(before, spread(_HALF), here, load(median, m + r * stride)))
+        dy += _ONE
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def clearest_of(state, block):
+    """The greatest transmittance of a tile."""
+    clearest = load(state, 0)
+    for r in range(1, TILE):
+        clearest = larger(clearest, load(state, r * block))
+    return greatest(clearest)
 
 
 @njit(**_OPTIONS)
@@ -44,8 +113,8 @@ _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True
 def tile_forward(tile, columns, plane, stride, tile_start, gaussian, rows, record, features, image, median, used):
     """Composite one tile: features and, as the last plane, transmittance; `used` remembers where it was finished."""
     block = (features + 1) * 16
-    width = RECORD + features
-    state = np.zeros(TILE * block, np.float32)
+    state = aligned(TILE * block)
+    state[:] = 0
     for r in range(TILE):
         store(state, r * block, spread(_ONE))
     x0, y0 = tile % columns * TILE, tile // columns * TILE
@@ -53,35 +122,16 @@ def tile_forward(tile, columns, plane, stride, tile_start, gaussian, rows, recor
     p, end = tile_start[tile], tile_start[tile + 1]
     while p < end:
         for q in range(p, min(p + _BATCH, end)):
-            g, both = item(gaussian, q) * width, item(rows, q)
+            prefetch(record, item(gaussian, min(q + _AHEAD, end - 1)) * RECORD)
+            g, both = item(gaussian, q) * RECORD, item(rows, q)
             begin, last = both & 255, both >> 8
-            dx = xs - item(record, g)
-            constant = dx * dx * item(record, g + 2) + item(record, g + 5)
-            linear, square = dx * item(record, g + 3), item(record, g + 4)
-            dy = F(y0 + begin) + _HALF - item(record, g + 1)
-            for r in range(begin, last + 1):
-                power = constant + (linear + dy * square) * dy
-                alpha = where_at_least(
-                    power, spread(_LOG2_MIN), smaller(exp2(power), spread(_ALPHA_MAX)), spread(_ZERO)
-                )
-                o = r * block
-                before = load(state, o)
-                weight = alpha * before
-                after = before - weight
-                store(state, o, after)
-                for c in range(features):
-                    o += 16
-                    store(state, o, load(state, o) + weight * item(record, g + RECORD + c))
-                if features > 3:
-                    m = (y0 + r) * stride + x0
-                    here = where_less(after, spread(_HALF), spread(item(gaussian, q)), load(median, m))
-                    store(median, m, where_at_least(before, spread(_HALF), here, load(median, m)))
-                dy += _ONE
+            parts = log_alpha(record, g, xs - item(record, g), F(y0 + begin) + _HALF)
+            if features == 3:
+                blend_colour(state, begin, last, parts, record, g)
+            else:
+                blend_all(state, begin, last, parts, record, g, median, y0 * stride + x0, stride)
         p = min(p + _BATCH, end)
-        clearest = load(state, 0)
-        for r in range(1, TILE):
-            clearest = larger(clearest, load(state, r * block))
-        if greatest(clearest) < OPAQUE:
+        if clearest_of(state, block) < OPAQUE:
             break
     used[tile] = p
     for r in range(TILE):
@@ -96,114 +146,127 @@ def tile_forward(tile, columns, plane, stride, tile_start, gaussian, rows, recor
 def composite(dealt, columns, plane, stride, tile_start, gaussian, rows, record, features, image, median, used):
     """Composite all tiles."""
     for t in prange(len(dealt)):
+        flush_denormals()
         tile_forward(
             dealt[t], columns, plane, stride, tile_start, gaussian, rows, record, features, image, median, used
         )
+        keep_denormals()
 
 
 @njit(**_OPTIONS)
 @no_type_check
-def gather_row(o, s, plane, features, image, gradient, state):
-    """Into `state` from s on: full transmittance, the gradient times the result, and the gradients by each feature."""
-    store(state, s, spread(_ONE))
-    rest = load(gradient, features * plane + o) * load(image, features * plane + o)
-    for c in range(features):
-        g = load(gradient, c * plane + o)
-        rest = rest + g * load(image, c * plane + o)
-        store(state, s + 32 + 16 * c, g)
-    store(state, s + 16, rest)
+def unblend_colour(state, begin, last, parts, record, g, dx):
+    """Gradients of one pair, colours only: six moments of dL/d ln alpha, then the colour."""
+    constant, linear, square, dy = parts
+    red, green = spread(item(record, g + COLOUR)), spread(item(record, g + COLOUR + 1))
+    blue = spread(item(record, g + COLOUR + 2))
+    v0 = v1 = v2 = by_red = by_green = by_blue = spread(_ZERO)
+    for o in range(80 * begin, 80 * last + 1, 80):
+        power = constant + (linear + dy * square) * dy
+        alpha = alpha_of(power)
+        before, for_red = load(state, o), load(state, o + 32)
+        for_green, for_blue = load(state, o + 48), load(state, o + 64)
+        weight = alpha * before
+        wanted = for_red * red + for_green * green + for_blue * blue
+        rest = load(state, o + 16) - weight * wanted
+        store(state, o + 16, rest)
+        store(state, o, before - weight)
+        by_alpha = before * wanted - rest / (_ONE - alpha)
+        v = where_less(power, spread(_LOG2_MAX), by_alpha * alpha, spread(_ZERO))
+        vy = v * dy
+        v0, v1, v2 = v0 + v, v1 + vy, v2 + vy * dy
+        by_red, by_green, by_blue = (
+            by_red + weight * for_red,
+            by_green + weight * for_green,
+            by_blue + weight * for_blue,
+        )
+        dy += _ONE
+    vx = v0 * dx
+    return totals((v0, vx, v1, vx * dx, v1 * dx, v2, by_red, by_green, by_blue))
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def unblend_all(state, begin, last, parts, record, g, dx):
+    """Gradients of one pair with all features."""
+    constant, linear, square, dy = parts
+    sums = aligned(16 * ALL)
+    sums[:] = 0
+    v0 = v1 = v2 = spread(_ZERO)
+    for r in range(begin, last + 1):
+        power = constant + (linear + dy * square) * dy
+        alpha = alpha_of(power)
+        o = r * 16 * (ALL + 2)
+        before = load(state, o)
+        weight = alpha * before
+        wanted = spread(_ZERO)
+        for c in range(ALL):
+            by_feature = load(state, o + 32 + 16 * c)
+            wanted = wanted + by_feature * item(record, g + COLOUR + c)
+            store(sums, 16 * c, load(sums, 16 * c) + weight * by_feature)
+        rest = load(state, o + 16) - weight * wanted
+        store(state, o + 16, rest)
+        store(state, o, before - weight)
+        by_alpha = before * wanted - rest / (_ONE - alpha)
+        v = where_less(power, spread(_LOG2_MAX), by_alpha * alpha, spread(_ZERO))
+        vy = v * dy
+        v0, v1, v2 = v0 + v, v1 + vy, v2 + vy * dy
+        dy += _ONE
+    vx = v0 * dx
+    s = sums
+    return totals((
+        v0, vx, v1, vx * dx, v1 * dx, v2, load(s, 0), load(s, 16), load(s, 32), load(s, 48), load(s, 64), load(s, 80),
+        load(s, 96),
+    ))  # fmt: skip
 
 
 @njit(**_OPTIONS)
 @no_type_check
 def tile_backward(
-    tile,
-    columns,
-    plane,
-    stride,
-    tile_start,
-    gaussian,
-    rows,
-    record,
-    features,
-    image,
-    gradient,
-    used,
-    origin,
-    pair_gradient,
+    tile, columns, plane, stride, tile_start, gaussian, rows, record, features, gradient, used, origin, pair_gradient
 ):
-    """Gradients of one tile's pairs: sums over pixels of v, v dx, v dy, v dx^2, v dx dy, v dy^2, then features.
-
-    v = dL / dlog alpha.
-    """
+    """Gradients of the pairs of one tile, each written to its own place."""
     block = (features + 2) * 16
-    width = RECORD + features
-    state, sums = np.empty(TILE * block, np.float32), np.empty(features * 16, np.float32)
+    state = aligned(TILE * block)
     x0, y0 = tile % columns * TILE, tile // columns * TILE
     for r in range(TILE):
-        gather_row((y0 + r) * stride + x0, r * block, plane, features, image, gradient, state)
+        o, s = (y0 + r) * stride + x0, r * block
+        store(state, s, spread(_ONE))
+        store(state, s + 16, load(gradient, features * plane + o))
+        for c in range(features):
+            store(state, s + 32 + 16 * c, load(gradient, c * plane + o))
     xs = lane_numbers() + (F(x0) + _HALF)
-    for q in range(tile_start[tile], used[tile]):
-        g, both = item(gaussian, q) * width, item(rows, q)
+    end = used[tile]
+    for q in range(tile_start[tile], end):
+        ahead = min(q + _AHEAD, end - 1)
+        prefetch(record, item(gaussian, ahead) * RECORD)
+        prefetch(pair_gradient, item(origin, ahead) * RECORD)
+        g, both = item(gaussian, q) * RECORD, item(rows, q)
         begin, last = both & 255, both >> 8
         dx = xs - item(record, g)
-        constant = dx * dx * item(record, g + 2) + item(record, g + 5)
-        linear, square = dx * item(record, g + 3), item(record, g + 4)
-        dy = F(y0 + begin) + _HALF - item(record, g + 1)
-        v0 = v1 = v2 = spread(_ZERO)
-        for c in range(features):
-            store(sums, 16 * c, spread(_ZERO))
-        for r in range(begin, last + 1):
-            power = constant + (linear + dy * square) * dy
-            alpha = where_at_least(power, spread(_LOG2_MIN), smaller(exp2(power), spread(_ALPHA_MAX)), spread(_ZERO))
-            o = r * block
-            before = load(state, o)
-            weight = alpha * before
-            wanted = spread(_ZERO)
-            for c in range(features):
-                feature_gradient = load(state, o + 32 + 16 * c)
-                wanted = wanted + feature_gradient * item(record, g + RECORD + c)
-                store(sums, 16 * c, load(sums, 16 * c) + weight * feature_gradient)
-            rest = load(state, o + 16) - weight * wanted
-            store(state, o + 16, rest)
-            store(state, o, before - weight)
-            by_alpha = before * wanted - rest / (_ONE - alpha)
-            v = where_less(power, spread(_LOG2_MAX), by_alpha * alpha, spread(_ZERO))
-            vy = v * dy
-            v0, v1, v2 = v0 + v, v1 + vy, v2 + vy * dy
-            dy += _ONE
-        vx = v0 * dx
-        out = item(origin, q) * width
-        pair_gradient[out], pair_gradient[out + 1], pair_gradient[out + 2] = total(v0), total(vx), total(v1)
-        pair_gradient[out + 3], pair_gradient[out + 4] = total(vx * dx), total(v1 * dx)
-        pair_gradient[out + 5] = total(v2)
-        for c in range(features):
-            pair_gradient[out + RECORD + c] = total(load(sums, 16 * c))
-    for q in range(used[tile], tile_start[tile + 1]):
-        pair_gradient[item(origin, q) * width : (item(origin, q) + 1) * width] = 0
+        parts = log_alpha(record, g, dx, F(y0 + begin) + _HALF)
+        if features == 3:
+            found = unblend_colour(state, begin, last, parts, record, g, dx)
+        else:
+            found = unblend_all(state, begin, last, parts, record, g, dx)
+        store(pair_gradient, item(origin, q) * RECORD, found)
+    for q in range(end, tile_start[tile + 1]):
+        store(pair_gradient, item(origin, q) * RECORD, spread(_ZERO))
 
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
 def composite_backward(
-    dealt,
-    columns,
-    plane,
-    stride,
-    tile_start,
-    gaussian,
-    rows,
-    record,
-    features,
-    image,
-    gradient,
-    used,
-    origin,
-    pair_gradient,
+    dealt, columns, plane, stride, tile_start, gaussian, rows, record, features, gradient, used, origin, pair_gradient
 ):
-    """Gradients of all pairs."""
+    """Gradients of all pairs: six moments of dL/d ln alpha, then the features.
+
+    Planes of `gradient`: dL by each feature, then the sum of (gradient times result) over features and transmittance.
+    """
     for t in prange(len(dealt)):
+        flush_denormals()
         tile_backward(
-            dealt[t], columns, plane, stride, tile_start, gaussian, rows, record, features, image, gradient, used,
-            origin, pair_gradient,
+            dealt[t], columns, plane, stride, tile_start, gaussian, rows, record, features, gradient, used, origin,
+            pair_gradient,
         )  # fmt: skip
+        keep_denormals()

@@ -4,6 +4,7 @@ LLVM lowers the type to whatever the processor has: one 512-bit register, two of
 SSE). Loads and stores neither check bounds nor wrap negative indices: callers pad their arrays.
 """
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -73,7 +74,8 @@ for _op, _instruction in (
     _declare_binary(_op, _instruction)
 
 
-def _address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+def element_address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Pointer to the second argument's element of the first, in the body of an intrinsic."""
     array = make_array(sig.args[0])(context, builder, args[0])
     index = context.cast(builder, args[1], sig.args[1], types.intp)
     return builder.gep(array.data, [index], inbounds=True)
@@ -84,12 +86,23 @@ def _external(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any
     return known or ir.Function(builder.module, ir.FunctionType(result, arguments), name)
 
 
+@infer_global(operator.neg)  # pyright: ignore[reportOptionalCall, reportUntypedClassDecorator] - numba has no types here
+class _Negation(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        return signature(lanes, lanes) if args == (lanes,) else None
+
+
+@lower_builtin(operator.neg, lanes)
+def _lower_negation(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return builder.fneg(args[0])
+
+
 @intrinsic
 def load(typing_context, array, index):
     """The sixteen values from `array[index]` on."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = builder.bitcast(_address(context, builder, sig, args), _VECTOR.as_pointer())
+        pointer = builder.bitcast(element_address(context, builder, sig, args), _VECTOR.as_pointer())
         return builder.load(pointer, align=4)
 
     return lanes(array, index), generate
@@ -100,7 +113,7 @@ def store(typing_context, array, index, value):
     """Write sixteen values from `array[index]` on."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = builder.bitcast(_address(context, builder, sig, args), _VECTOR.as_pointer())
+        pointer = builder.bitcast(element_address(context, builder, sig, args), _VECTOR.as_pointer())
         builder.store(args[2], pointer, align=4)
         return context.get_dummy_value()
 
@@ -112,7 +125,7 @@ def item(typing_context, array, index):
     """`array[index]` without the check for negative indices."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(_address(context, builder, sig, args))
+        return builder.load(element_address(context, builder, sig, args))
 
     return array.dtype(array, index), generate
 
@@ -137,14 +150,19 @@ def lane_numbers(typing_context):
     return lanes(), generate
 
 
-@intrinsic
-def absolute(typing_context, value):
-    """The absolute value of each lane."""
+def _of_each_lane(name: str, doc: str) -> Any:
+    def apply(typing_context, value):
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.call(_external(builder, f"llvm.{name}.v16f32", _VECTOR, [_VECTOR]), [args[0]])
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.call(_external(builder, "llvm.fabs.v16f32", _VECTOR, [_VECTOR]), [args[0]])
+        return lanes(lanes), generate
 
-    return lanes(lanes), generate
+    apply.__doc__ = doc
+    return intrinsic(apply)
+
+
+absolute = _of_each_lane("fabs", "The absolute value of each lane.")
+square_root = _of_each_lane("sqrt", "The square root of each lane.")
 
 
 def _comparing(comparison: str, doc: str) -> Any:
@@ -195,12 +213,43 @@ greatest = _reducing("llvm.vector.reduce.fmax.v16f32", ("nnan", "nsz"), "The lar
 
 
 def _exp2_coefficients(degree: int) -> list[float]:
-    """Weights of a polynomial for 2**x on [0, 1), fitted at Chebyshev nodes: nearly the least relative error."""
-    nodes = np.cos((np.arange(400) + 0.5) / 400 * np.pi) * 0.5 + 0.5
+    """Weights of a polynomial for 2**x on [-1/2, 1/2], fitted at Chebyshev nodes: nearly the least relative error."""
+    nodes = np.cos((np.arange(400) + 0.5) / 400 * np.pi) * 0.5
     return [float(c) for c in np.polyfit(nodes, 2.0**nodes, degree, w=2.0**-nodes)]
 
 
 _EXP2 = _exp2_coefficients(5)
+_ROUNDING = 1.5 * 2.0**23
+"""Added to a float32 it leaves the nearest whole number in the lowest bits."""
+
+
+def _constant(number: float) -> Any:
+    return ir.Constant(_VECTOR, [number] * LANES)
+
+
+def _polynomial(builder: Any, x: Any, coefficients: list[float]) -> Any:
+    """Horner's scheme, highest power first."""
+    value = _constant(coefficients[0])
+    for coefficient in coefficients[1:]:
+        value = builder.fadd(builder.fmul(value, x, flags=_FLAGS), _constant(coefficient), flags=_FLAGS)
+    return value
+
+
+def _exp2(builder: Any, x: Any) -> Any:
+    shifted = builder.fadd(x, _constant(_ROUNDING))
+    mantissa = _polynomial(builder, builder.fsub(x, builder.fsub(shifted, _constant(_ROUNDING))), _EXP2)
+    exponent = builder.shl(builder.bitcast(shifted, _INTS), ir.Constant(_INTS, [23] * LANES))
+    return builder.bitcast(builder.add(builder.bitcast(mantissa, _INTS), exponent), _VECTOR)
+
+
+@intrinsic
+def exp2_within(typing_context, value):
+    """2**x of each lane, relative error below 4e-7; outside of [-126, 127] any number."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _exp2(builder, args[0])
+
+    return lanes(lanes), generate
 
 
 @intrinsic
@@ -208,17 +257,29 @@ def exp2(typing_context, value):
     """2**x of each lane, relative error below 4e-7; x is clamped to [-126, 126]."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def constant(number: float) -> Any:
-            return ir.Constant(_VECTOR, [number] * LANES)
+        low = builder.select(builder.fcmp_ordered(">", args[0], _constant(-126.0)), args[0], _constant(-126.0))
+        return _exp2(builder, builder.select(builder.fcmp_ordered("<", low, _constant(126.0)), low, _constant(126.0)))
 
-        low = builder.select(builder.fcmp_ordered(">", args[0], constant(-126.0)), args[0], constant(-126.0))
-        x = builder.select(builder.fcmp_ordered("<", low, constant(126.0)), low, constant(126.0))
-        whole = builder.call(_external(builder, "llvm.floor.v16f32", _VECTOR, [_VECTOR]), [x])
-        rest = builder.fsub(x, whole)
-        mantissa = constant(_EXP2[0])
-        for coefficient in _EXP2[1:]:
-            mantissa = builder.fadd(builder.fmul(mantissa, rest, flags=_FLAGS), constant(coefficient), flags=_FLAGS)
-        exponent = builder.shl(builder.fptosi(whole, _INTS), ir.Constant(_INTS, [23] * LANES))
-        return builder.bitcast(builder.add(builder.bitcast(mantissa, _INTS), exponent), _VECTOR)
+    return lanes(lanes), generate
+
+
+@intrinsic
+def log2(typing_context, value):
+    """Base-2 logarithm of each lane, for positive normal numbers; absolute error below 2e-7 on [1/256, 1].
+
+    With m in [1/sqrt(2), sqrt(2)) and s = (m - 1) / (m + 1), ln m = 2 (s + s^3/3 + s^5/5 + ...).
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        def whole(number: int) -> Any:
+            return ir.Constant(_INTS, [number] * LANES)
+
+        bits = builder.sub(builder.bitcast(args[0], _INTS), whole(0x3F3504F3))
+        exponent = builder.ashr(bits, whole(23))
+        kept = builder.add(builder.and_(bits, whole(0x7FFFFF)), whole(0x3F3504F3))
+        m = builder.bitcast(kept, _VECTOR)
+        s = builder.fdiv(builder.fsub(m, _constant(1.0)), builder.fadd(m, _constant(1.0)))
+        series = _polynomial(builder, builder.fmul(s, s), [2 / math.log(2) / k for k in (9, 7, 5, 3, 1)])
+        return builder.fadd(builder.sitofp(exponent, _VECTOR), builder.fmul(series, s))
 
     return lanes(lanes), generate

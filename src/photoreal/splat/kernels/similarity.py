@@ -9,7 +9,9 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit, prange
 
+from photoreal.splat.kernels.blocks import CHUNKS
 from photoreal.splat.kernels.lanes import lane_numbers, load, spread, store, total, where_less
+from photoreal.splat.kernels.shuffles import aligned, flush_denormals, keep_denormals
 
 F = np.float32
 RADIUS = 5
@@ -18,7 +20,8 @@ WINDOW = (_window / _window.sum()).astype(np.float32)
 _W0, _W1, _W2, _W3, _W4, _W5 = (F(v) for v in WINDOW[:6])
 _C1, _C2 = F(0.01**2), F(0.03**2)
 _ONE, _TWO, _ZERO = F(1), F(2), F(0)
-_MARGIN = 16
+MARGIN = 16
+"""Zeros on either side of a row buffer."""
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
 
@@ -43,22 +46,22 @@ def moments_down(x, y, plane, row, height, stride, window, buffers, span):
             wa, wb = a * window[k], b * window[k]
             mx, my = mx + wa, my + wb
             xx, yy, xy = xx + wa * a, yy + wb * b, xy + wa * b
-        store(buffers, _MARGIN + i, mx)
-        store(buffers, span + _MARGIN + i, my)
-        store(buffers, 2 * span + _MARGIN + i, xx)
-        store(buffers, 3 * span + _MARGIN + i, yy)
-        store(buffers, 4 * span + _MARGIN + i, xy)
+        store(buffers, MARGIN + i, mx)
+        store(buffers, span + MARGIN + i, my)
+        store(buffers, 2 * span + MARGIN + i, xx)
+        store(buffers, 3 * span + MARGIN + i, yy)
+        store(buffers, 4 * span + MARGIN + i, xy)
 
 
 @njit(**_OPTIONS)
 @no_type_check
 def similarity_row(x, y, plane, row, height, width, stride, window, buffers, derivatives, planes):
     """Sum of the similarity over one row; its derivatives by E[x], E[x^2], E[xy] are written."""
-    span = stride + 2 * _MARGIN
+    span = stride + 2 * MARGIN
     moments_down(x, y, plane, row, height, stride, window, buffers, span)
     found = spread(_ZERO)
     for i in range(0, stride, 16):
-        o = _MARGIN + i
+        o = MARGIN + i
         mx, my = across(buffers, o), across(buffers, span + o)
         vx = across(buffers, 2 * span + o) - mx * mx
         vy = across(buffers, 3 * span + o) - my * my
@@ -84,32 +87,55 @@ def similarity_row(x, y, plane, row, height, width, stride, window, buffers, der
 @no_type_check
 def similarity(x, y, channels, height, width, stride, window, derivatives, sums):
     """Similarity summed over each row of each channel, and its derivatives by the windowed moments."""
-    planes = channels * height * stride
-    for job in prange(channels * height):
-        buffers = np.zeros(5 * (stride + 2 * _MARGIN), np.float32)
-        plane, row = job // height * height * stride, job % height
-        sums[job] = similarity_row(x, y, plane, row, height, width, stride, window, buffers, derivatives, planes)
+    planes, rows = channels * height * stride, channels * height
+    for chunk in prange(CHUNKS):
+        flush_denormals()
+        buffers = aligned(5 * (stride + 2 * MARGIN))
+        buffers[:] = 0
+        for job in range(rows * chunk // CHUNKS, rows * (chunk + 1) // CHUNKS):
+            plane, row = job // height * height * stride, job % height
+            sums[job] = similarity_row(x, y, plane, row, height, width, stride, window, buffers, derivatives, planes)
+        keep_denormals()
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def derivatives_down(derivatives, channel, row, height, stride, window, buffers, start):
+    """The window down the columns over the three derivatives of a channel, into three row buffers from `start` on."""
+    planes, plane, span = len(derivatives) // 3, channel * height * stride, stride + 2 * MARGIN
+    for i in range(0, stride, 16):
+        by_x = by_xx = by_xy = spread(_ZERO)
+        for k in range(max(0, RADIUS - row), min(2 * RADIUS + 1, height + RADIUS - row)):
+            o = plane + (row + k - RADIUS) * stride + i
+            by_x = by_x + load(derivatives, o) * window[k]
+            by_xx = by_xx + load(derivatives, planes + o) * window[k]
+            by_xy = by_xy + load(derivatives, 2 * planes + o) * window[k]
+        o = start + MARGIN + i
+        store(buffers, o, by_x)
+        store(buffers, span + o, by_xx)
+        store(buffers, 2 * span + o, by_xy)
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def gradient_across(buffers, start, i, stride, x, y):
+    """Gradient by x of the summed similarity at sixteen pixels, from the buffers of `derivatives_down`."""
+    span, o = stride + 2 * MARGIN, start + MARGIN + i
+    return across(buffers, o) + _TWO * x * across(buffers, span + o) + y * across(buffers, 2 * span + o)
 
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
 def similarity_gradient(x, y, channels, height, stride, window, derivatives, gradient):
     """Gradient by x of the summed similarity: the derivatives spread back through the window."""
-    planes, span = channels * height * stride, stride + 2 * _MARGIN
-    for job in prange(channels * height):
-        buffers = np.zeros(3 * span, np.float32)
-        plane, row = job // height * height * stride, job % height
-        for i in range(0, stride, 16):
-            by_x = by_xx = by_xy = spread(_ZERO)
-            for k in range(max(0, RADIUS - row), min(2 * RADIUS + 1, height + RADIUS - row)):
-                o = plane + (row + k - RADIUS) * stride + i
-                by_x = by_x + load(derivatives, o) * window[k]
-                by_xx = by_xx + load(derivatives, planes + o) * window[k]
-                by_xy = by_xy + load(derivatives, 2 * planes + o) * window[k]
-            store(buffers, _MARGIN + i, by_x)
-            store(buffers, span + _MARGIN + i, by_xx)
-            store(buffers, 2 * span + _MARGIN + i, by_xy)
-        for i in range(0, stride, 16):
-            o, p = _MARGIN + i, plane + row * stride + i
-            moment = across(buffers, o) + _TWO * load(x, p) * across(buffers, span + o)
-            store(gradient, p, moment + load(y, p) * across(buffers, 2 * span + o))
+    rows = channels * height
+    for chunk in prange(CHUNKS):
+        flush_denormals()
+        buffers = aligned(3 * (stride + 2 * MARGIN))
+        buffers[:] = 0
+        for job in range(rows * chunk // CHUNKS, rows * (chunk + 1) // CHUNKS):
+            derivatives_down(derivatives, job // height, job % height, height, stride, window, buffers, 0)
+            for i in range(0, stride, 16):
+                p = job * stride + i
+                store(gradient, p, gradient_across(buffers, 0, i, stride, load(x, p), load(y, p)))
+        keep_denormals()

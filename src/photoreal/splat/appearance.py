@@ -1,4 +1,4 @@
-"""What lies behind all Gaussians: a sphere at infinity."""
+"""What a picture shows besides Gaussians: the sphere at infinity behind them, and each photograph's exposure."""
 
 import functools
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from photoreal.core import Cameras, Value, pixel_rays
+from photoreal.core import Cameras, Gaussians, Value, pixel_rays
 from photoreal.splat.harmonics import Y_0, harmonic_basis
 
 _GRID = 16
@@ -45,3 +45,36 @@ def _interpolation(fine: int, coarse: int) -> Float[Tensor, "{fine} {coarse}"]:
     """Weights of linear interpolation between cell centres; as a matrix product it is far faster than resampling."""
     eye = torch.eye(coarse)[None]
     return torch.nn.functional.interpolate(eye, size=fine, mode="linear", align_corners=False)[0].T.contiguous()
+
+
+@dataclass(frozen=True)
+class Splats(Value):
+    """Gaussians and what lies behind them."""
+
+    gaussians: Gaussians
+    background: Background
+
+
+@dataclass(frozen=True)
+class Exposures(Value):
+    """For each photo the map from the scene's colours to the photo's: c -> matrix c + offset, in sRGB."""
+
+    matrices: Float[Tensor, "V 3 3"]
+    offsets: Float[Tensor, "V 3"]
+
+
+def equal_exposures(count: int) -> Exposures:
+    """The identity for every photo."""
+    return Exposures(torch.eye(3).repeat(count, 1, 1), torch.zeros(count, 3))
+
+
+def expose(exposures: Exposures, view: int, colour: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
+    """The colours as photo `view` recorded them."""
+    return (exposures.matrices[view] @ colour.flatten(1) + exposures.offsets[view][:, None]).view(colour.shape)
+
+
+def centred(exposures: Exposures) -> Exposures:
+    """The same maps shifted so that their mean is the identity: the scene takes the photos' average exposure."""
+    matrices, offsets = exposures.matrices, exposures.offsets
+    eye = torch.eye(3, dtype=matrices.dtype)
+    return Exposures(matrices - matrices.mean(0) + eye, offsets - offsets.mean(0))

@@ -1,0 +1,141 @@
+"""One view drawn by the kernels, in buffers that are used again for the next one."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from photoreal.core import Cameras
+from photoreal.splat.kernels.binning import (
+    SHARES,
+    TILE,
+    deal_tiles,
+    gather_visible,
+    sort_by_depth,
+    sort_pairs,
+)
+from photoreal.splat.kernels.blocks import CHUNKS, aligned_empty
+from photoreal.splat.kernels.compositing import composite, composite_backward
+from photoreal.splat.kernels.lanes import LANES
+from photoreal.splat.kernels.projection import RECORD, project
+from photoreal.splat.renders import MARGIN
+
+FloatArray = NDArray[np.float32]
+Counts = tuple[int, int, int, int]
+"""Rows of a block, then opacity harmonics, stored colour harmonics and used colour harmonics of a Gaussian."""
+
+
+@dataclass
+class Frame:
+    """Gaussians projected, sorted into tiles and composited for one view; `draw` overwrites what was there before."""
+
+    buffers: dict[str, NDArray[Any]] = field(default_factory=dict)
+    room: int = 1024
+    """Pairs that one chunk can hold."""
+    size: tuple[int, int] = (0, 0)
+    """Height and width of the view."""
+    padded: tuple[int, int] = (0, 0)
+    """The same in whole tiles."""
+    features: int = 3
+    """3 = colour alone; 7 = with depth and normal."""
+
+    def array(self, name: str, length: int, kind: type[np.generic] = np.float32) -> NDArray[Any]:
+        """The first `length` elements of a buffer, whose content is whatever was there."""
+        buffer = self.buffers.get(name)
+        if buffer is None or len(buffer) < length:
+            buffer = self.buffers[name] = aligned_empty(max(length, 1) * 9 // 8, kind)
+        return buffer[:length]
+
+    def draw(
+        self, blocks: FloatArray, counts: Counts, camera: FloatArray, size: tuple[int, int], features: int
+    ) -> None:
+        """Fill `planes`: the features over black, then the transmittance; and the median where there are 7 features."""
+        self.size, self.features = size, features
+        self.padded = (-(-size[0] // TILE) * TILE, -(-size[1] // TILE) * TILE)
+        used = self._project(blocks.reshape(-1), len(blocks), counts, camera)
+        self._sort(len(blocks), used)
+        self._composite()
+
+    def _project(self, numbers: FloatArray, blocks: int, counts: Counts, camera: FloatArray) -> NDArray[np.int32]:
+        used = np.empty((CHUNKS, 2), np.int32)
+        count = blocks * LANES
+        record, depth = self.array("record", count * RECORD), self.array("depth", count)
+        first = self.array("first", 2 * count, np.int32).reshape(-1, 2)
+        visible = self.array("visible", count, np.int32)
+        while True:
+            room = self.room
+            tiles, rows = (self.array(name, CHUNKS * room, np.int32) for name in ("tiles", "rows"))
+            project(numbers, blocks, counts, camera, self.size, room, record, depth, first, tiles, rows, visible, used)
+            most = int(used[:, 0].max())
+            if most <= room:
+                return used
+            self.room = most * 5 // 4 + 64
+
+    def _sort(self, blocks: int, used: NDArray[np.int32]) -> None:
+        count, pairs = blocks * LANES, int(used[:, 0].sum())
+        order, spare = (self.array(name, count, np.int32) for name in ("order", "spare"))
+        keys, spare_keys = (self.array(name, count, np.uint32) for name in ("keys", "spare keys"))
+        visible = gather_visible(self.buffers["visible"], used, blocks, CHUNKS, order)
+        order = sort_by_depth(order, visible, self.buffers["depth"], spare, keys, spare_keys)
+        tile_count = self.padded[0] * self.padded[1] // TILE**2
+        tile_start = self.array("tile start", tile_count + 1, np.int32)
+        gaussian, tile_rows, origin = (
+            self.array(name, pairs + 1, np.int32) for name in ("gaussian", "tile rows", "origin")
+        )
+        histogram = self.array("histogram", SHARES * tile_count, np.int32).reshape(SHARES, tile_count)
+        first = self.array("first", 2 * count, np.int32).reshape(-1, 2)
+        sort_pairs(
+            order, visible, first, self.buffers["tiles"], self.buffers["rows"], histogram, tile_start, gaussian,
+            tile_rows, origin,
+        )  # fmt: skip
+        deal_tiles(tile_start, self.array("dealt", tile_count, np.int32), numba.get_num_threads())
+
+    def _composite(self) -> None:
+        (height, stride), tiles = self.padded, len(self._tile_start) - 1
+        plane = height * stride
+        median = self.array("median", plane if self.features > 3 else 0)
+        median[:] = -1
+        composite(
+            self.array("dealt", tiles, np.int32), stride // TILE, plane, stride, self._tile_start,
+            self.buffers["gaussian"], self.buffers["tile rows"], self.buffers["record"], self.features,
+            self.array("planes", (self.features + 1) * plane), median, self.array("used", tiles, np.int32),
+        )  # fmt: skip
+
+    @property
+    def _tile_start(self) -> NDArray[np.int32]:
+        return self.buffers["tile start"][: self.padded[0] * self.padded[1] // TILE**2 + 1]
+
+    @property
+    def planes(self) -> FloatArray:
+        """Features, then transmittance; padded to whole tiles."""
+        shape = (self.features + 1, *self.padded)
+        return self.array("planes", int(np.prod(shape))).reshape(shape)
+
+    @property
+    def median(self) -> FloatArray:
+        """Number of each pixel's median Gaussian, -1 for none; padded to whole tiles."""
+        return self.array("median", self.padded[0] * self.padded[1]).reshape(self.padded)
+
+    def pair_gradients(self, gradient: FloatArray) -> FloatArray:
+        """Gradients of all pairs, from planes as `composite_backward` takes them; a place for each pair."""
+        stride, tiles = self.padded[1], len(self._tile_start) - 1
+        pairs = self.array("pair gradient", CHUNKS * self.room * RECORD)
+        composite_backward(
+            self.array("dealt", tiles, np.int32), stride // TILE, self.padded[0] * stride, stride, self._tile_start,
+            self.buffers["gaussian"], self.buffers["tile rows"], self.buffers["record"], self.features,
+            gradient.reshape(-1), self.array("used", tiles, np.int32), self.buffers["origin"], pairs,
+        )  # fmt: skip
+        return pairs
+
+
+def camera_numbers(camera: Cameras) -> FloatArray:
+    """The first camera as the kernels take it."""
+    pose, k = (t[0].detach().to(torch.float64).numpy() for t in (camera.cam_from_world, camera.intrinsics))
+    height, width = camera.size
+    fx, fy, cx, cy = k[0, 0], k[1, 1], k[0, 2], k[1, 2]
+    extra_x, extra_y = MARGIN * 0.5 * width / fx, MARGIN * 0.5 * height / fy
+    clamps = [-cx / fx - extra_x, (width - cx) / fx + extra_x, -cy / fy - extra_y, (height - cy) / fy + extra_y]
+    return np.concatenate([pose[:3, :3].ravel(), pose[:3, 3], [fx, fy, cx, cy], clamps]).astype(np.float32)

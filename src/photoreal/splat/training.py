@@ -1,0 +1,212 @@
+"""Steps of training by the fused kernels: draw a view, compare it with its photograph, update what was drawn."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from photoreal.core import Capture
+from photoreal.splat.frame import Frame, camera_numbers
+from photoreal.splat.kernels.blocks import OPACITY, QUATERNION, SCALE
+from photoreal.splat.kernels.photometric import SUMS, expose, unexpose
+from photoreal.splat.kernels.similarity import WINDOW, similarity
+from photoreal.splat.kernels.update import BETA1, BETA2, NOISE, train
+from photoreal.splat.optimise import Population
+
+FloatArray = NDArray[np.float32]
+_NO_MASK = np.empty(0, np.uint8)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Photographs at one resolution, as the kernels take them: rows of a whole number of lanes."""
+
+    size: tuple[int, int]
+    images: NDArray[np.uint8]
+    """[V, 3, H, stride]"""
+    masks: NDArray[np.uint8] | None
+    """[V, H, stride], not 0 where the photo is shown; None where all of every photo is."""
+    cameras: FloatArray
+    """[V, 20]"""
+
+
+def targets_of(capture: Capture, scale: float) -> Targets:
+    """The photos, averaged down to `scale` of their resolution; a pixel is shown when all of it is."""
+    photos, cameras = capture.photos, capture.cameras
+    size = cameras.size if scale >= 1 else tuple(max(16, round(side * scale)) for side in cameras.size)
+    height, width = size
+    stride = -(-width // 16) * 16
+    images = np.zeros((len(capture), 3, height, stride), np.uint8)
+    masks = None if bool(photos.masks.all()) else np.zeros((len(capture), height, stride), np.uint8)
+    resized = cameras if size == cameras.size else cameras.resized((height, width))
+    for view in range(len(capture)):
+        images[view, :, :, :width] = _averaged(photos.images[view], (height, width)).round().byte().numpy()
+        if masks is not None:
+            shown = _averaged(photos.masks[view][None], (height, width))[0] > 0.99
+            masks[view, :, :width] = shown.byte().numpy()
+    return Targets(
+        (height, width), images, masks, np.stack([camera_numbers(resized.take([v])) for v in range(len(capture))])
+    )
+
+
+def _averaged(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    if tuple(image.shape[1:]) == size:
+        return image.float()
+    return torch.nn.functional.interpolate(image[None].float(), size=size, mode="area")[0]
+
+
+@dataclass
+class Small:
+    """A few numbers under Adam, with as many step counters as rows."""
+
+    value: FloatArray
+    mean: FloatArray = field(init=False)
+    square: FloatArray = field(init=False)
+    steps: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.mean, self.square = np.zeros_like(self.value), np.zeros_like(self.value)
+        self.steps = np.zeros(len(self.value), np.int64)
+
+    def update(self, row: int, gradient: NDArray[np.float64], rate: float) -> None:
+        """One step of Adam for one row."""
+        self.steps[row] += 1
+        step = int(self.steps[row])
+        self.mean[row] = BETA1 * self.mean[row] + (1 - BETA1) * gradient
+        self.square[row] = BETA2 * self.square[row] + (1 - BETA2) * gradient**2
+        mean = self.mean[row] / (1 - BETA1**step)
+        self.value[row] -= rate * mean / (np.sqrt(self.square[row] / (1 - BETA2**step)) + 1e-15)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates of one step, and the weights of what acts on Gaussians besides the photograph."""
+
+    means: float
+    scales: float
+    rotations: float
+    opacities: float
+    colours: float
+    """Of the constant harmonic; the others have a twentieth."""
+    background: float
+    exposures: float
+    opacity_penalty: float
+    scale_penalty: float
+    noise: float
+
+    def rows(self, opacities: int, colours: int) -> FloatArray:
+        """One rate for each row of a block."""
+        rates = np.full(OPACITY + opacities + 3 * colours, self.colours / 20, np.float32)
+        rates[:SCALE], rates[SCALE:QUATERNION], rates[QUATERNION:OPACITY] = self.means, self.scales, self.rotations
+        rates[OPACITY : OPACITY + opacities] = self.opacities
+        rates[OPACITY + opacities : OPACITY + opacities + 3] = self.colours
+        return rates
+
+
+@dataclass
+class Trainer:
+    """All that training changes."""
+
+    population: Population
+    background: Small
+    """[1, 3 K] harmonics."""
+    exposures: Small
+    """[V, 12]: the rows of [matrix | offset]."""
+    dissimilarity: float
+    noise: FloatArray
+    """Normal deviates."""
+    cap: int
+    """Number of Gaussians that growth arrives at."""
+    need: FloatArray = field(init=False)
+    """How strongly each Gaussian was pulled about since the last recount."""
+    shown: FloatArray = field(init=False)
+    """How often each Gaussian was drawn; those that were added count as drawn."""
+    frame: Frame = field(default_factory=Frame)
+    step: int = 0
+
+    def __post_init__(self) -> None:
+        self.shown = np.zeros(len(self.population.values) * 16, np.float32)
+        self.need = self.shown.copy()
+
+    def train(self, targets: Targets, view: int, colours: int, rates: Rates) -> float:
+        """One step on one photo, with the first `colours` colour harmonics; returns the photometric loss."""
+        population, frame = self.population, self.frame
+        opacities = population.opacity_count
+        rows = population.values.shape[1]
+        counts = (rows, opacities, (rows - OPACITY - opacities) // 3, colours)
+        camera = targets.cameras[view]
+        frame.draw(population.values, counts, camera, targets.size, 3)
+        gradient, loss = self._compare(targets, view, rates)
+        self.step += 1
+        corrections = (np.float32(1 / (1 - BETA1**self.step)), np.float32(1 / (1 - BETA2**self.step)))
+        penalties = (
+            np.float32(rates.opacity_penalty / population.count),
+            np.float32(rates.scale_penalty / (3 * population.count)),
+        )
+        count = len(population.values) * 16
+        train(
+            population.values.reshape(-1), population.mean.reshape(-1), population.square.reshape(-1),
+            len(population.values), counts, camera, frame.buffers["record"],
+            frame.buffers["first"][: 2 * count].reshape(-1, 2), frame.pair_gradients(gradient),
+            rates.rows(opacities, colours), corrections, penalties, self.noise, np.float32(rates.noise),
+            self.step * 3 * count % 2**31, self.need, self.shown,
+        )  # fmt: skip
+        return loss
+
+    def _compare(self, targets: Targets, view: int, rates: Rates) -> tuple[FloatArray, float]:
+        """Gradient planes for compositing, and the loss; background and exposure are updated."""
+        frame, (height, width) = self.frame, targets.size
+        stride, plane = frame.padded[1], frame.padded[0] * frame.padded[1]
+        photo = targets.images[view].reshape(-1)
+        mask = _NO_MASK if targets.masks is None else targets.masks[view].reshape(-1)
+        seen, pictured = frame.array("seen", 3 * height * stride), frame.array("pictured", 3 * height * stride)
+        derivatives = frame.array("derivatives", 9 * height * stride)
+        sums = frame.array("sums", height * SUMS).reshape(height, SUMS)
+        rows = frame.array("similarity", 3 * height)
+        gradient = frame.array("gradient", 4 * plane)
+        gradient.reshape(4, frame.padded[0], stride)[:, height:] = 0
+        planes, camera = frame.planes.reshape(-1), targets.cameras[view]
+        background, exposure = self.background.value[0], self.exposures.value[view]
+        expose(planes, targets.size, stride, camera, background, exposure, photo, mask, seen, pictured, sums)
+        similarity(seen, pictured, 3, height, width, stride, WINDOW, derivatives, rows)
+        pixels = (
+            3
+            * height
+            * width
+            * (1.0 if targets.masks is None else max(1e-6, np.count_nonzero(mask) / (height * width)))
+        )
+        d = self.dissimilarity
+        weights = (np.float32((1 - d) / pixels), np.float32(d / pixels))
+        unexpose(
+            planes, targets.size, stride, camera, background, exposure, mask, seen, pictured, WINDOW, derivatives,
+            weights, gradient, sums,
+        )  # fmt: skip
+        found = sums.sum(0, dtype=np.float64)
+        unlike = 3 * height * width - rows.sum(dtype=np.float64)
+        by_exposure = np.concatenate([found[1:10].reshape(3, 3), found[10:13, None]], 1).ravel()
+        if rates.background > 0:
+            self.background.update(0, found[13 : 13 + len(background)], rates.background)
+        if rates.exposures > 0:
+            self.exposures.update(view, by_exposure, rates.exposures)
+            self.exposures.value -= self.exposures.value.mean(0) - np.eye(3, 4, dtype=np.float32).ravel()
+        return gradient, float((1 - d) * found[0] / pixels + d * unlike / pixels)
+
+    def recount(self) -> None:
+        """Count need anew, and sightings of Gaussians that came since."""
+        count = len(self.population.values) * 16
+        self.need = np.zeros(count, np.float32)
+        fresh = np.ones(count, np.float32)
+        fresh[: len(self.shown)] = self.shown
+        self.shown = fresh
+
+
+def deviates(generator: torch.Generator) -> FloatArray:
+    """A table of normal deviates for the exploring noise."""
+    return torch.randn(NOISE + 16, generator=generator).numpy()
+
+
+def falling(first: float, last: float, share: float) -> float:
+    """From `first` to `last` along a geometric series."""
+    return math.exp((1 - share) * math.log(first) + share * math.log(last))
