@@ -19,7 +19,7 @@ def grid_points(side: int = 6, step: float = 0.5) -> Points:
 def test_they_are_as_wide_as_the_points_are_apart():
     gaussians = gaussians_from_points(grid_points(), opacity=0.3)
     torch.testing.assert_close(gaussians.log_scales.exp(), torch.full((216, 3), 0.5), rtol=1e-5, atol=0)
-    torch.testing.assert_close(opacity_of(gaussians.opacity_harmonics), torch.full((216,), 0.3))
+    torch.testing.assert_close(opacity_of(gaussians.opacity_harmonics[:, 0]), torch.full((216,), 0.3))
     seen = 0.5 + Y_0 * gaussians.colour_harmonics[:, 0]
     torch.testing.assert_close(seen, torch.full((216, 3), 200 / 255), rtol=1e-5, atol=0)
 

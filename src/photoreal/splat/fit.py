@@ -192,11 +192,12 @@ def _change_density(trainer: Trainer, step: int, photos: int, config: FitConfig,
         dead |= torch.from_numpy(trainer.shown[:count] == 0)
     relocate(population, torch.nonzero(dead).squeeze(1), generator=generator)
     trainer.shown[:count][dead.numpy()] = 1
+    trainer.shown[count:] = 1
     changes_left = max(1, (end - 1 - step) // density.every + 1)
     wanted = round(count * (max(count, trainer.cap) / count) ** (1 / changes_left))
     need = torch.from_numpy(trainer.need[:count].copy())
     grow(population, wanted - count, need / need.mean().clamp_min(1e-20), generator=generator)
-    trainer.recount()
+    trainer.settle()
 
 
 def _state(trainer: Trainer, index: int, loss: float) -> FitStep:

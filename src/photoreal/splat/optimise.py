@@ -10,7 +10,18 @@ from torch import Tensor
 
 from photoreal.core import Gaussians, matrix_from_quaternion
 from photoreal.splat.density import constant_logit, copies_of, draw_sources, opacity_of
-from photoreal.splat.kernels.blocks import MEAN, OPACITY, QUATERNION, SCALE, aligned_zeros, empty_blocks, pack, unpack
+from photoreal.splat.kernels.blocks import (
+    MEAN,
+    OPACITY,
+    QUATERNION,
+    SCALE,
+    aligned_zeros,
+    empty_blocks,
+    morton_codes,
+    pack,
+    reorder,
+    unpack,
+)
 from photoreal.splat.kernels.lanes import LANES
 
 FloatArray = NDArray[np.float32]
@@ -58,6 +69,25 @@ class Population:
         added = torch.arange(self.count, total)
         self.count = total
         self.put(added, numbers)
+
+
+def sort_in_space(population: Population) -> Int64[Tensor, " N"]:
+    """Bring Gaussians that are near each other into the same blocks; returns where each one was before.
+
+    Blocks that a view does not see then cost little, and those that it sees lie together in memory.
+    """
+    means = population.columns(MEAN, 3)
+    low, high = torch.quantile(means[:: max(1, len(means) // 100_000)], torch.tensor([0.01, 0.99]), dim=0)
+    cells = ((means - low) / (high - low).clamp_min(1e-12) * 1023).clamp(0, 1023).to(torch.int64)
+    codes = np.empty(population.count, np.int64)
+    morton_codes(cells.numpy(), codes)
+    order = np.argsort(codes, kind="stable")
+    for name in ("values", "mean", "square"):
+        old = getattr(population, name)
+        new = empty_blocks(population.count, old.shape[1]) if name == "values" else aligned_zeros(*old.shape)
+        reorder(old, order, new)
+        setattr(population, name, new)
+    return torch.from_numpy(order)
 
 
 def population_of(gaussians: Gaussians) -> Population:

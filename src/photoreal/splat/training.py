@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from photoreal.core import Capture
 from photoreal.splat.frame import Frame, camera_numbers
 from photoreal.splat.kernels.blocks import OPACITY, QUATERNION, SCALE
+from photoreal.splat.kernels.lanes import LANES
 from photoreal.splat.kernels.photometric import SUMS, expose, unexpose
 from photoreal.splat.kernels.similarity import WINDOW, similarity
 from photoreal.splat.kernels.update import BETA1, BETA2, NOISE, train
-from photoreal.splat.optimise import Population
+from photoreal.splat.optimise import Population, sort_in_space
 
 FloatArray = NDArray[np.float32]
 _NO_MASK = np.empty(0, np.uint8)
@@ -127,7 +128,8 @@ class Trainer:
     step: int = 0
 
     def __post_init__(self) -> None:
-        self.shown = np.zeros(len(self.population.values) * 16, np.float32)
+        sort_in_space(self.population)
+        self.shown = np.zeros(len(self.population.values) * LANES, np.float32)
         self.need = self.shown.copy()
 
     def train(self, targets: Targets, view: int, colours: int, rates: Rates) -> float:
@@ -193,13 +195,14 @@ class Trainer:
             self.exposures.value -= self.exposures.value.mean(0) - np.eye(3, 4, dtype=np.float32).ravel()
         return gradient, float((1 - d) * found[0] / pixels + d * unlike / pixels)
 
-    def recount(self) -> None:
-        """Count need anew, and sightings of Gaussians that came since."""
-        count = len(self.population.values) * 16
-        self.need = np.zeros(count, np.float32)
-        fresh = np.ones(count, np.float32)
-        fresh[: len(self.shown)] = self.shown
-        self.shown = fresh
+    def settle(self) -> None:
+        """After Gaussians were moved or added: sort them in space, and count need anew."""
+        count = self.population.count
+        shown = np.ones(count, np.float32)
+        shown[: min(count, len(self.shown))] = self.shown[:count]
+        self.need = np.zeros(len(self.population.values) * LANES, np.float32)
+        self.shown = self.need.copy()
+        self.shown[:count] = shown[sort_in_space(self.population).numpy()]
 
 
 def deviates(generator: torch.Generator) -> FloatArray:

@@ -20,52 +20,73 @@ _DIGITS, _BUCKETS = 11, 1 << 11
 _AHEAD = 8
 F = np.float32
 _LOG2_255 = F(math.log2(255))
+_SLACK = F(1e-3)
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
 
 @njit(**_OPTIONS)
 @no_type_check
-def strip_rows(u, a, b, c, k, reach, column):
-    """First and last row, relative to the mean, reached in the 16 pixel columns of a tile column; none: first > last.
+def floor(x):
+    """The largest whole number not above x; `math.floor` would be a call into the C library."""
+    whole = int(x)
+    return whole - 1 if x < whole else whole
 
-    The ellipse is a x^2 + b x y + c y^2 = k about the mean; its extreme rows within an interval of x lie at the
-    ellipse's own top and bottom, or at the end of the interval that is nearer to them.
+
+@njit(**_OPTIONS)
+@no_type_check
+def strip_rows(conic, extents, peak, low, high):
+    """Lowest and highest y, relative to the mean, that an ellipse reaches between two x within its extents.
+
+    The ellipse is a x^2 + b x y + c y^2 = k, highest at x = `peak` and lowest at -`peak`. Its extremes between `low`
+    and `high` lie there, or at the end of the interval that is nearer.
     """
-    low = max(F(column * TILE) + F(0.5) - u, -reach)
-    high = min(F(column * TILE) + F(15.5) - u, reach)
-    if low > high:
-        return F(1), F(-1)
-    discriminant = F(4) * a * c - b * b
-    top = -b * math.sqrt(k / (discriminant * a)) if discriminant > 0 else F(0)
-    x_bottom = min(max(top, low), high)
-    x_top = min(max(-top, low), high)
+    _, b, c, discriminant, four_ck = conic
+    y_low, y_high = -extents[1], extents[1]
     half = F(0.5) / c
-    y_high = (-b * x_bottom + math.sqrt(max(F(0), F(4) * c * k - discriminant * x_bottom * x_bottom))) * half
-    y_low = (-b * x_top - math.sqrt(max(F(0), F(4) * c * k - discriminant * x_top * x_top))) * half
+    if not low <= peak <= high:
+        x = low if peak < low else high
+        y_high = (math.sqrt(max(F(0), four_ck - discriminant * x * x)) - b * x) * half
+    if not low <= -peak <= high:
+        x = low if -peak < low else high
+        y_low = -(math.sqrt(max(F(0), four_ck - discriminant * x * x)) + b * x) * half
     return y_low, y_high
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def conic_of(record, at):
+    """a, b, c, 4 a c - b^2 and 4 c k of an ellipse, and where it is highest."""
+    a, b, c = -record[at + 2], -record[at + 3], -record[at + 4]
+    k = record[at + 5] + _LOG2_255
+    discriminant = F(4) * a * c - b * b
+    peak = -b * math.sqrt(k / (discriminant * a)) if discriminant > 0 else F(0)
+    return (a, b, c, discriminant, F(4) * c * k), peak
 
 
 @njit(**_OPTIONS)
 @no_type_check
 def pairs_of(record, at, size, tiles, rows, start, limit):
     """Number of pairs of the Gaussian whose record is at `at`; written from `start` on, those beyond `limit` not."""
-    height, width = size
     found = 0
-    columns = (width + TILE - 1) // TILE
-    u, v, a, b, c = record[at], record[at + 1], -record[at + 2], -record[at + 3], -record[at + 4]
-    k, reach = record[at + 5] + _LOG2_255, record[at + 13]
-    first = max(0, math.floor((u - reach - F(0.5)) / TILE))
-    last = min(columns - 1, math.floor((u + reach - F(0.5)) / TILE))
-    slack = F(1e-3)
-    for column in range(first, last + 1):
-        y_low, y_high = strip_rows(u, a, b, c, k, reach, column)
-        if y_low > y_high:
-            continue
-        top = max(0, math.ceil(v + y_low - F(0.5) - slack))
-        bottom = min(height - 1, math.floor(v + y_high - F(0.5) + slack))
+    columns = (size[1] + TILE - 1) // TILE
+    u, v = record[at] - F(0.5), record[at + 1] - F(0.5)
+    extents = (record[at + 13], record[at + 14])
+    first, last = floor(u - extents[0]) >> 4, floor(u + extents[0]) >> 4
+    alone = first == last
+    if not alone:
+        conic, peak = conic_of(record, at)
+    y_low, y_high = -extents[1] - _SLACK, extents[1] + _SLACK
+    for column in range(max(0, first), min(columns - 1, last) + 1):
+        if not alone:
+            low, high = max(F(column * TILE) - u, -extents[0]), min(F(column * TILE + TILE - 1) - u, extents[0])
+            if low > high:
+                continue
+            y_low, y_high = strip_rows(conic, extents, peak, low, high)
+            y_low, y_high = y_low - _SLACK, y_high + _SLACK
+        top, bottom = max(0, -floor(-(v + y_low))), min(size[0] - 1, floor(v + y_high))
         if top > bottom:
             continue
-        for line in range(top // TILE, bottom // TILE + 1):
+        for line in range(top >> 4, (bottom >> 4) + 1):
             if start + found < limit:
                 begin, end = max(top - line * TILE, 0), min(bottom - line * TILE, TILE - 1)
                 tiles[start + found] = line * columns + column

@@ -42,6 +42,30 @@ def read_rows(blocks, first, matrix):
                 matrix[i, c] = blocks[i // LANES, first + c, i % LANES]
 
 
+@njit(parallel=True, **_OPTIONS)
+@no_type_check
+def reorder(blocks, order, out):
+    """Gaussian order[i] of `blocks` becomes Gaussian i of `out`."""
+    count, rows = len(order), blocks.shape[1]
+    for chunk in prange(CHUNKS):
+        for i in range(count * chunk // CHUNKS, count * (chunk + 1) // CHUNKS):
+            block, lane = order[i] // LANES, order[i] % LANES
+            for row in range(rows):
+                out[i // LANES, row, i % LANES] = blocks[block, row, lane]
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def morton_codes(cells, codes):
+    """Interleave the bits of ten-bit coordinates (Morton 1966): numbers near each other are near in space."""
+    for i in range(len(cells)):
+        code = 0
+        for bit in range(10):
+            for axis in range(3):
+                code |= ((cells[i, axis] >> bit) & 1) << (3 * bit + axis)
+        codes[i] = code
+
+
 def aligned_empty(length: int, kind: type[np.generic] = np.float32) -> NDArray[Any]:
     """An uninitialised array that starts on a cache line: vectors that lie across two lines cost twice the time."""
     size = np.dtype(kind).itemsize

@@ -22,6 +22,7 @@ from photoreal.splat.kernels.lanes import (
     lane_numbers,
     larger,
     load,
+    reciprocal,
     smaller,
     spread,
     store,
@@ -56,7 +57,7 @@ def alpha_of(power):
 def log_alpha(record, g, dx, dy):
     """Parts of log2(alpha) = constant + (linear + square dy) dy along a column, and dy at the first row."""
     constant = dx * dx * item(record, g + 2) + item(record, g + 5)
-    return constant, dx * item(record, g + 3), item(record, g + 4), dy - item(record, g + 1)
+    return constant, dx * item(record, g + 3), spread(item(record, g + 4)), spread(dy - item(record, g + 1))
 
 
 @njit(**_OPTIONS)
@@ -74,7 +75,7 @@ def blend_colour(state, begin, last, parts, record, g):
         store(state, o + 16, load(state, o + 16) + weight * red)
         store(state, o + 32, load(state, o + 32) + weight * green)
         store(state, o + 48, load(state, o + 48) + weight * blue)
-        dy += _ONE
+        dy = dy + _ONE
 
 
 @njit(**_OPTIONS)
@@ -95,7 +96,7 @@ def blend_all(state, begin, last, parts, record, g, median, m, stride):
             store(state, o, load(state, o) + weight * item(record, g + COLOUR + c))
         here = where_less(after, spread(_HALF), number, load(median, m + r * stride))
         store(median, m + r * stride, where_at_least(before, spread(_HALF), here, load(median, m + r * stride)))
-        dy += _ONE
+        dy = dy + _ONE
 
 
 @njit(**_OPTIONS)
@@ -171,7 +172,7 @@ def unblend_colour(state, begin, last, parts, record, g, dx):
         rest = load(state, o + 16) - weight * wanted
         store(state, o + 16, rest)
         store(state, o, before - weight)
-        by_alpha = before * wanted - rest / (_ONE - alpha)
+        by_alpha = before * wanted - rest * reciprocal(_ONE - alpha)
         v = where_less(power, spread(_LOG2_MAX), by_alpha * alpha, spread(_ZERO))
         vy = v * dy
         v0, v1, v2 = v0 + v, v1 + vy, v2 + vy * dy
@@ -180,7 +181,7 @@ def unblend_colour(state, begin, last, parts, record, g, dx):
             by_green + weight * for_green,
             by_blue + weight * for_blue,
         )
-        dy += _ONE
+        dy = dy + _ONE
     vx = v0 * dx
     return totals((v0, vx, v1, vx * dx, v1 * dx, v2, by_red, by_green, by_blue))
 
@@ -207,11 +208,11 @@ def unblend_all(state, begin, last, parts, record, g, dx):
         rest = load(state, o + 16) - weight * wanted
         store(state, o + 16, rest)
         store(state, o, before - weight)
-        by_alpha = before * wanted - rest / (_ONE - alpha)
+        by_alpha = before * wanted - rest * reciprocal(_ONE - alpha)
         v = where_less(power, spread(_LOG2_MAX), by_alpha * alpha, spread(_ZERO))
         vy = v * dy
         v0, v1, v2 = v0 + v, v1 + vy, v2 + vy * dy
-        dy += _ONE
+        dy = dy + _ONE
     vx = v0 * dx
     s = sums
     return totals((

@@ -23,6 +23,7 @@ from photoreal.splat.kernels.harmonics import basis
 from photoreal.splat.kernels.lanes import (
     LANES,
     exp2,
+    greatest,
     larger,
     load,
     log2,
@@ -103,7 +104,10 @@ def extents(z, pixel, xx, yy, power, size):
 @njit(**_OPTIONS)
 @no_type_check
 def project_block(numbers, block, counts, cam, size, Y, record, depth):
-    """Records and depths of one block; `counts` are rows of a block, opacity, stored and used colour harmonics."""
+    """Records and depths of one block; `counts` are rows of a block, opacity, stored and used colour harmonics.
+
+    Where nothing of the block is drawn, only depths and extents are written.
+    """
     rows, opacities, _, colours = counts
     at = block * rows * LANES
     mean = row_triple(numbers, at)
@@ -112,16 +116,21 @@ def project_block(numbers, block, counts, cam, size, Y, record, depth):
     store(depth, block * LANES, z)
     inverse = _ONE / before_camera(z)
     direction, _ = view_direction(mean, cam)
-    basis(direction[0], direction[1], direction[2], max(opacities, colours), Y)
+    basis(direction[0], direction[1], direction[2], opacities, Y)
     opacity = opacities_of(numbers, at, opacities, Y)
-    red, green, blue = colours_of(numbers, at + (OPACITY + opacities) * LANES, colours, Y)
     R, _, _ = rotation_of(quaternion_rows(numbers, at))
     T, _, _ = affine(x, y, inverse, cam)
     _, xx, xy, yy = spread_of(T, R, scales_of(log_scales))
-    conic = _ONE / (xx * yy - xy * xy)
     pixel = (x * inverse * cam[12] + cam[14], y * inverse * cam[13] + cam[15])
     power = log2(opacity)
     ex, ey = extents(z, pixel, xx, yy, power, size)
+    if not greatest(ex) > 0:
+        for lane in range(LANES):
+            record[(block * LANES + lane) * RECORD + REACH] = 0
+        return
+    conic = _ONE / (xx * yy - xy * xy)
+    basis(direction[0], direction[1], direction[2], colours, Y)
+    red, green, blue = colours_of(numbers, at + (OPACITY + opacities) * LANES, colours, Y)
     f = facing(R, log_scales, direction)
     n0 = f[0] * R[0][0] + f[1] * R[0][1] + f[2] * R[0][2]
     n1 = f[0] * R[1][0] + f[1] * R[1][1] + f[2] * R[1][2]
