@@ -41,6 +41,8 @@ class Frame:
     """The same in whole tiles."""
     features: int = 3
     """3 = colour alone; 7 = with depth and normal."""
+    opaque: float = 4e-6
+    """What lies behind all but this share of the light is left out; Kerbl et al. 2023 have 1e-4."""
 
     def array(self, name: str, length: int, kind: type[np.generic] = np.float32) -> NDArray[Any]:
         """The first `length` elements of a buffer, whose content is whatever was there."""
@@ -101,7 +103,7 @@ class Frame:
         composite(
             self.array("dealt", tiles, np.int32), stride // TILE, plane, stride, self._tile_start,
             self.buffers["gaussian"], self.buffers["tile rows"], self.buffers["record"], self.features,
-            self.array("planes", (self.features + 1) * plane), median, self.array("used", tiles, np.int32),
+            np.float32(self.opaque), self.array("planes", (self.features + 1) * plane), median, self.array("used", tiles, np.int32),
         )  # fmt: skip
 
     @property

@@ -124,7 +124,7 @@ class Trainer:
     """How strongly each Gaussian was pulled about since the last recount."""
     shown: FloatArray = field(init=False)
     """How often each Gaussian was drawn; those that were added count as drawn."""
-    frame: Frame = field(default_factory=Frame)
+    frame: Frame = field(default_factory=lambda: Frame(opaque=1e-4))
     step: int = 0
 
     def __post_init__(self) -> None:
@@ -147,7 +147,7 @@ class Trainer:
             np.float32(rates.opacity_penalty / population.count),
             np.float32(rates.scale_penalty / (3 * population.count)),
         )
-        count = len(population.values) * 16
+        count = len(population.values) * LANES
         train(
             population.values.reshape(-1), population.mean.reshape(-1), population.square.reshape(-1),
             len(population.values), counts, camera, frame.buffers["record"],

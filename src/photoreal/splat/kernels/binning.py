@@ -14,13 +14,14 @@ from photoreal.splat.kernels.lanes import item
 from photoreal.splat.kernels.shuffles import prefetch
 
 TILE = 16
-SHARES = 16
+SHARES = 8
 """Sorting is shared out in so many parts, whatever the number of threads."""
 _DIGITS, _BUCKETS = 11, 1 << 11
 _AHEAD = 8
 F = np.float32
 _LOG2_255 = F(math.log2(255))
-_SLACK = F(1e-3)
+SLACK = F(1e-3)
+"""Pixels by which rows are taken too many rather than too few."""
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
 
@@ -72,27 +73,31 @@ def pairs_of(record, at, size, tiles, rows, start, limit):
     u, v = record[at] - F(0.5), record[at + 1] - F(0.5)
     extents = (record[at + 13], record[at + 14])
     first, last = floor(u - extents[0]) >> 4, floor(u + extents[0]) >> 4
-    alone = first == last
-    if not alone:
-        conic, peak = conic_of(record, at)
-    y_low, y_high = -extents[1] - _SLACK, extents[1] + _SLACK
+    conic, peak = conic_of(record, at)
     for column in range(max(0, first), min(columns - 1, last) + 1):
-        if not alone:
-            low, high = max(F(column * TILE) - u, -extents[0]), min(F(column * TILE + TILE - 1) - u, extents[0])
-            if low > high:
-                continue
-            y_low, y_high = strip_rows(conic, extents, peak, low, high)
-            y_low, y_high = y_low - _SLACK, y_high + _SLACK
-        top, bottom = max(0, -floor(-(v + y_low))), min(size[0] - 1, floor(v + y_high))
+        low, high = max(F(column * TILE) - u, -extents[0]), min(F(column * TILE + TILE - 1) - u, extents[0])
+        if low > high:
+            continue
+        y_low, y_high = strip_rows(conic, extents, peak, low, high)
+        top, bottom = max(0, -floor(-(v + y_low - SLACK))), min(size[0] - 1, floor(v + y_high + SLACK))
         if top > bottom:
             continue
-        for line in range(top >> 4, (bottom >> 4) + 1):
-            if start + found < limit:
-                begin, end = max(top - line * TILE, 0), min(bottom - line * TILE, TILE - 1)
-                tiles[start + found] = line * columns + column
-                rows[start + found] = begin | (end << 8)
-            found += 1
+        found += write_column(column, columns, top, bottom, tiles, rows, start + found, limit)
     return found
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def write_column(column, columns, top, bottom, tiles, rows, start, limit):
+    """Pairs of one Gaussian in one tile column, for the image rows `top` ... `bottom`; returns how many there are."""
+    first, last = top >> 4, bottom >> 4
+    for line in range(first, last + 1):
+        place = start + line - first
+        if place < limit:
+            begin, end = max(top - line * TILE, 0), min(bottom - line * TILE, TILE - 1)
+            tiles[place] = line * columns + column
+            rows[place] = begin | (end << 8)
+    return last - first + 1
 
 
 @njit(parallel=True, **_OPTIONS)
@@ -102,7 +107,7 @@ def sort_by_depth(order, count, depth, spare, keys, spare_keys):
 
     Radix sort of the floats' bits, eleven at a time; the other arrays are scratch.
     """
-    shares = SHARES if count > 1 << 14 else 1
+    shares = SHARES if count > 1 << 15 else 1
     histogram = np.zeros((shares, _BUCKETS), np.int32)
     bits = depth.view(np.uint32)
     for share in prange(shares):

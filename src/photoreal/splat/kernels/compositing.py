@@ -34,8 +34,6 @@ from photoreal.splat.kernels.shuffles import aligned, flush_denormals, keep_deno
 from photoreal.splat.renders import ALPHA_MAX, ALPHA_MIN
 
 F = np.float32
-OPAQUE = F(4e-6)
-"""A tile is finished when no pixel of it lets more light through."""
 ALL = 7
 """Features with depth and normal."""
 _HALF, _ONE, _ZERO = F(0.5), F(1), F(0)
@@ -111,7 +109,9 @@ def clearest_of(state, block):
 
 @njit(**_OPTIONS)
 @no_type_check
-def tile_forward(tile, columns, plane, stride, tile_start, gaussian, rows, record, features, image, median, used):
+def tile_forward(
+    tile, columns, plane, stride, tile_start, gaussian, rows, record, features, opaque, image, median, used
+):
     """Composite one tile: features and, as the last plane, transmittance; `used` remembers where it was finished."""
     block = (features + 1) * 16
     state = aligned(TILE * block)
@@ -132,7 +132,7 @@ def tile_forward(tile, columns, plane, stride, tile_start, gaussian, rows, recor
             else:
                 blend_all(state, begin, last, parts, record, g, median, y0 * stride + x0, stride)
         p = min(p + _BATCH, end)
-        if clearest_of(state, block) < OPAQUE:
+        if clearest_of(state, block) < opaque:
             break
     used[tile] = p
     for r in range(TILE):
@@ -144,12 +144,12 @@ def tile_forward(tile, columns, plane, stride, tile_start, gaussian, rows, recor
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
-def composite(dealt, columns, plane, stride, tile_start, gaussian, rows, record, features, image, median, used):
-    """Composite all tiles."""
+def composite(dealt, columns, plane, stride, tile_start, gaussian, rows, record, features, opaque, image, median, used):
+    """Composite all tiles; one is finished when no pixel of it lets more light than `opaque` through."""
     for t in prange(len(dealt)):
         flush_denormals()
         tile_forward(
-            dealt[t], columns, plane, stride, tile_start, gaussian, rows, record, features, image, median, used
+            dealt[t], columns, plane, stride, tile_start, gaussian, rows, record, features, opaque, image, median, used
         )
         keep_denormals()
 

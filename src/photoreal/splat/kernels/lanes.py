@@ -163,6 +163,7 @@ def _of_each_lane(name: str, doc: str) -> Any:
 
 
 absolute = _of_each_lane("fabs", "The absolute value of each lane.")
+floor = _of_each_lane("floor", "The largest whole number not above each lane.")
 square_root = _of_each_lane("sqrt", "The square root of each lane.")
 
 

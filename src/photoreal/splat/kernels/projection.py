@@ -6,7 +6,7 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit, prange
 
-from photoreal.splat.kernels.binning import pairs_of
+from photoreal.splat.kernels.binning import SLACK, TILE, pairs_of, write_column
 from photoreal.splat.kernels.blocks import CHUNKS, OPACITY, QUATERNION, SCALE
 from photoreal.splat.kernels.geometry import (
     LOG2E,
@@ -23,10 +23,12 @@ from photoreal.splat.kernels.harmonics import basis
 from photoreal.splat.kernels.lanes import (
     LANES,
     exp2,
+    floor,
     greatest,
     larger,
     load,
     log2,
+    smaller,
     spread,
     square_root,
     store,
@@ -103,10 +105,46 @@ def extents(z, pixel, xx, yy, power, size):
 
 @njit(**_OPTIONS)
 @no_type_check
-def project_block(numbers, block, counts, cam, size, Y, record, depth):
+def farthest(conic, peak, extent, low, high):
+    """The greatest y of ellipses between two x, as in `binning.strip_rows`; for the least, turn b and the answer."""
+    _, b, c, discriminant, four_ck = conic
+    x = smaller(larger(peak, low), high)
+    root = square_root(larger(four_ck - discriminant * x * x, spread(_ZERO)))
+    at_end = (root - b * x) * (_HALF / c)
+    return where_at_least(peak, low, where_at_least(high, peak, extent, at_end), at_end)
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def write_strips(conic, k, pixel, extents, height, strips):
+    """First and last tile column of sixteen Gaussians, then first and last image row in the first two columns."""
+    a, b, c = conic
+    (u, v), (ex, ey) = pixel, extents
+    u, v, zero = u - _HALF, v - _HALF, spread(_ZERO)
+    discriminant = F(4) * a * c - b * b
+    peak = -b * square_root(k / (discriminant * a))
+    peak = where_less(zero, discriminant, peak, zero)
+    first, last = floor((u - ex) * F(1 / TILE)), floor((u + ex) * F(1 / TILE))
+    store(strips, 0, first)
+    store(strips, LANES, last)
+    for s in range(2):
+        left = (first + F(s)) * F(TILE) - u
+        low, high = larger(left, -ex), smaller(left + F(TILE - 1), ex)
+        y_high = farthest((a, b, c, discriminant, F(4) * c * k), peak, ey, low, high)
+        y_low = -farthest((a, -b, c, discriminant, F(4) * c * k), -peak, ey, low, high)
+        top = larger(-floor(-(v + y_low - SLACK)), zero)
+        bottom = smaller(floor(v + y_high + SLACK), spread(F(height - 1)))
+        empty = where_less(high, low, spread(_ONE), zero)
+        store(strips, (2 + 2 * s) * LANES, where_less(zero, empty, spread(_ONE), top))
+        store(strips, (3 + 2 * s) * LANES, where_less(zero, empty, zero, bottom))
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def project_block(numbers, block, counts, cam, size, Y, strips, record, depth):
     """Records and depths of one block; `counts` are rows of a block, opacity, stored and used colour harmonics.
 
-    Where nothing of the block is drawn, only depths and extents are written.
+    Where nothing of the block is drawn, only depths and extents are written. `strips` is for `bin_block`.
     """
     rows, opacities, _, colours = counts
     at = block * rows * LANES
@@ -136,6 +174,7 @@ def project_block(numbers, block, counts, cam, size, Y, record, depth):
     n1 = f[0] * R[1][0] + f[1] * R[1][1] + f[2] * R[1][2]
     n2 = f[0] * R[2][0] + f[1] * R[2][1] + f[2] * R[2][2]
     a, b, c = yy * conic * (-_HALF * LOG2E), xy * conic * LOG2E, xx * conic * (-_HALF * LOG2E)
+    write_strips((-a, -b, -c), power + _LOG2_255, pixel, (ex, ey), size[0], strips)
     store_columns(
         record,
         block * LANES * RECORD,
@@ -145,22 +184,41 @@ def project_block(numbers, block, counts, cam, size, Y, record, depth):
 
 @njit(**_OPTIONS)
 @no_type_check
-def bin_block(block, record, size, first, tiles, tile_rows, visible, ends):
+def bin_block(block, record, size, strips, first, tiles, tile_rows, visible, ends):
     """Write the pairs of one block's Gaussians; `ends` and the result: ends of the chunk's pairs and visible Gaussians.
 
     Pairs that find no room before the third number of `ends` are only counted.
     """
     end, seen, limit = ends
-    for i in range(block * LANES, block * LANES + LANES):
+    for lane in range(LANES):
+        i = block * LANES + lane
         first[i, 0] = end
         if record[i * RECORD + REACH] > 0:
-            found = pairs_of(record, i * RECORD, size, tiles, tile_rows, end, limit)
+            column, last = int(strips[lane]), int(strips[LANES + lane])
+            if last - column < 2:
+                found = near_pairs(column, last, size, strips, lane, tiles, tile_rows, end, limit)
+            else:
+                found = pairs_of(record, i * RECORD, size, tiles, tile_rows, end, limit)
             end += found
             if found > 0:
                 visible[seen] = i
                 seen += 1
         first[i, 1] = end
     return end, seen, limit
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def near_pairs(column, last, size, strips, lane, tiles, tile_rows, start, limit):
+    """What `pairs_of` does, for a Gaussian that reaches one or two tile columns, from its strips."""
+    columns, found = (size[1] + TILE - 1) // TILE, 0
+    for s in range(last - column + 1):
+        if 0 <= column + s < columns:
+            top = int(strips[(2 + 2 * s) * LANES + lane])
+            bottom = int(strips[(3 + 2 * s) * LANES + lane])
+            if top <= bottom:
+                found += write_column(column + s, columns, top, bottom, tiles, tile_rows, start + found, limit)
+    return found
 
 
 @njit(parallel=True, **_OPTIONS)
@@ -173,11 +231,11 @@ def project(numbers, blocks, counts, cam, size, room, record, depth, first, tile
     """
     for chunk in prange(CHUNKS):
         flush_denormals()
-        Y = aligned(16 * LANES)
+        Y, strips = aligned(16 * LANES), aligned(6 * LANES)
         begin = blocks * chunk // CHUNKS
         ends = (chunk * room, begin * LANES, chunk * room + room)
         for block in range(begin, blocks * (chunk + 1) // CHUNKS):
-            project_block(numbers, block, counts, cam, size, Y, record, depth)
-            ends = bin_block(block, record, size, first, tiles, tile_rows, visible, ends)
+            project_block(numbers, block, counts, cam, size, Y, strips, record, depth)
+            ends = bin_block(block, record, size, strips, first, tiles, tile_rows, visible, ends)
         used[chunk, 0], used[chunk, 1] = ends[0] - chunk * room, ends[1] - begin * LANES
         keep_denormals()

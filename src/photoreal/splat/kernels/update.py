@@ -16,6 +16,7 @@ from photoreal.splat.kernels.lanes import (
     LANES,
     exp2,
     load,
+    reciprocal,
     spread,
     square_root,
     store,
@@ -65,7 +66,7 @@ def adam(numbers, mean, square, at, rows, drawn, out, rates, corrections):
         o, g = at + LANES * k, load(out, LANES * k)
         m0, v0, x = load(mean, o), load(square, o), load(numbers, o)
         m, v = m0 * _B1 + g * (_ONE - _B1), v0 * _B2 + g * g * (_ONE - _B2)
-        step = m * (rates[k] * c1) / (square_root(v * c2) + _EPSILON)
+        step = m * (rates[k] * c1) * reciprocal(square_root(v * c2) + _EPSILON)
         store(mean, o, where_less(zero, drawn, m, m0))
         store(square, o, where_less(zero, drawn, v, v0))
         store(numbers, o, where_less(zero, drawn, x - step, x))
@@ -118,8 +119,8 @@ def train(
     numbers, mean, square, blocks, counts, cam, record, first, pair_gradient, rates, corrections, penalties, noise,
     noise_weight, seed, need, shown,
 ):  # fmt: skip
-    """Update all Gaussians that are drawn. `rates` has one learning rate for each row of a block."""
-    size, rows = counts[0] * LANES, OPACITY + counts[1] + 3 * counts[3]
+    """Update all Gaussians that are drawn. `rates` has one learning rate for each row of a block that is to learn."""
+    size, rows = counts[0] * LANES, len(rates)
     for chunk in prange(CHUNKS):
         flush_denormals()
         scratch = (aligned(16 * LANES), aligned(16 * LANES))
