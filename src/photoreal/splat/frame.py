@@ -103,7 +103,8 @@ class Frame:
         composite(
             self.array("dealt", tiles, np.int32), stride // TILE, plane, stride, self._tile_start,
             self.buffers["gaussian"], self.buffers["tile rows"], self.buffers["record"], self.features,
-            np.float32(self.opaque), self.array("planes", (self.features + 1) * plane), median, self.array("used", tiles, np.int32),
+            np.float32(self.opaque), self.array("planes", (self.features + 1) * plane), median,
+            self.array("used", tiles, np.int32),
         )  # fmt: skip
 
     @property
