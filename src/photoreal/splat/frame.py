@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from photoreal.core import Cameras
 from photoreal.splat.kernels.binning import (
     SHARES,
-    TILE,
+    TILE_HEIGHT,
+    TILE_WIDTH,
     deal_tiles,
     gather_visible,
     sort_by_depth,
@@ -56,7 +57,7 @@ class Frame:
     ) -> None:
         """Fill `planes`: the features over black, then the transmittance; and the median where there are 7 features."""
         self.size, self.features = size, features
-        self.padded = (-(-size[0] // TILE) * TILE, -(-size[1] // TILE) * TILE)
+        self.padded = (-(-size[0] // TILE_HEIGHT) * TILE_HEIGHT, -(-size[1] // LANES) * LANES)
         used = self._project(blocks.reshape(-1), len(blocks), counts, camera)
         self._sort(len(blocks), used)
         self._composite()
@@ -82,7 +83,7 @@ class Frame:
         keys, spare_keys = (self.array(name, count, np.uint32) for name in ("keys", "spare keys"))
         visible = gather_visible(self.buffers["visible"], used, blocks, CHUNKS, order)
         order = sort_by_depth(order, visible, self.buffers["depth"], spare, keys, spare_keys)
-        tile_count = self.padded[0] * self.padded[1] // TILE**2
+        tile_count = self.padded[0] * self.padded[1] // (TILE_HEIGHT * TILE_WIDTH)
         tile_start = self.array("tile start", tile_count + 1, np.int32)
         gaussian, tile_rows, origin = (
             self.array(name, pairs + 1, np.int32) for name in ("gaussian", "tile rows", "origin")
@@ -101,14 +102,15 @@ class Frame:
         median = self.array("median", plane if self.features > 3 else 0)
         median[:] = -1
         composite(
-            self.array("dealt", tiles, np.int32), stride // TILE, plane, stride, self._tile_start,
+            self.array("dealt", tiles, np.int32), stride // TILE_WIDTH, plane, stride, self._tile_start,
             self.buffers["gaussian"], self.buffers["tile rows"], self.buffers["record"], self.features,
-            np.float32(self.opaque), self.array("planes", (self.features + 1) * plane), median, self.array("used", tiles, np.int32),
+            np.float32(self.opaque), self.array("planes", (self.features + 1) * plane), median,
+            self.array("used", tiles, np.int32),
         )  # fmt: skip
 
     @property
     def _tile_start(self) -> NDArray[np.int32]:
-        return self.buffers["tile start"][: self.padded[0] * self.padded[1] // TILE**2 + 1]
+        return self.buffers["tile start"][: self.padded[0] * self.padded[1] // (TILE_HEIGHT * TILE_WIDTH) + 1]
 
     @property
     def planes(self) -> FloatArray:
@@ -126,7 +128,7 @@ class Frame:
         stride, tiles = self.padded[1], len(self._tile_start) - 1
         pairs = self.array("pair gradient", CHUNKS * self.room * RECORD)
         composite_backward(
-            self.array("dealt", tiles, np.int32), stride // TILE, self.padded[0] * stride, stride, self._tile_start,
+            self.array("dealt", tiles, np.int32), stride // TILE_WIDTH, self.padded[0] * stride, stride, self._tile_start,
             self.buffers["gaussian"], self.buffers["tile rows"], self.buffers["record"], self.features,
             gradient.reshape(-1), self.array("used", tiles, np.int32), self.buffers["origin"], pairs,
         )  # fmt: skip

@@ -1,7 +1,8 @@
 """Which tile is touched by which Gaussian, and in which of its rows; and the order in which a tile blends them.
 
-A tile is 16 x 16 pixels. A pair (tile, Gaussian) exists where the ellipse of alpha >= 1/255 can reach a pixel centre of
-the tile; its rows are those that the ellipse reaches within the tile's 16 columns.
+A tile is 8 pixels wide and 32 high; sixteen lanes are two rows of it, for most Gaussians are only a few pixels wide. A
+pair (tile, Gaussian) exists where the ellipse of alpha >= 1/255 can reach a pixel centre of the tile; its rows are those
+that the ellipse reaches within the tile's 8 columns, as numbers of the first and the last two.
 """
 
 import math
@@ -10,10 +11,10 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit, prange
 
-from photoreal.splat.kernels.lanes import item
+from photoreal.splat.kernels.lanes import LANES, item
 from photoreal.splat.kernels.shuffles import prefetch
 
-TILE = 16
+TILE_WIDTH, TILE_HEIGHT = 8, 32
 SHARES = 8
 """Sorting is shared out in so many parts, whatever the number of threads."""
 _DIGITS, _BUCKETS = 11, 1 << 11
@@ -31,6 +32,13 @@ def floor(x):
     """The largest whole number not above x; `math.floor` would be a call into the C library."""
     whole = int(x)
     return whole - 1 if x < whole else whole
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def tile_columns(width):
+    """Tiles side by side in an image whose rows are padded to a whole number of lanes."""
+    return (width + 15) // 16 * 2
 
 
 @njit(**_OPTIONS)
@@ -69,13 +77,13 @@ def conic_of(record, at):
 def pairs_of(record, at, size, tiles, rows, start, limit):
     """Number of pairs of the Gaussian whose record is at `at`; written from `start` on, those beyond `limit` not."""
     found = 0
-    columns = (size[1] + TILE - 1) // TILE
+    columns = tile_columns(size[1])
     u, v = record[at] - F(0.5), record[at + 1] - F(0.5)
     extents = (record[at + 13], record[at + 14])
-    first, last = floor(u - extents[0]) >> 4, floor(u + extents[0]) >> 4
+    first, last = floor(u - extents[0]) >> 3, floor(u + extents[0]) >> 3
     conic, peak = conic_of(record, at)
-    for column in range(max(0, first), min(columns - 1, last) + 1):
-        low, high = max(F(column * TILE) - u, -extents[0]), min(F(column * TILE + TILE - 1) - u, extents[0])
+    for column in range(max(0, first), min((size[1] - 1) >> 3, last) + 1):
+        low, high = max(F(8 * column) - u, -extents[0]), min(F(8 * column + 7) - u, extents[0])
         if low > high:
             continue
         y_low, y_high = strip_rows(conic, extents, peak, low, high)
@@ -90,11 +98,11 @@ def pairs_of(record, at, size, tiles, rows, start, limit):
 @no_type_check
 def write_column(column, columns, top, bottom, tiles, rows, start, limit):
     """Pairs of one Gaussian in one tile column, for the image rows `top` ... `bottom`; returns how many there are."""
-    first, last = top >> 4, bottom >> 4
+    first, last = top >> 5, bottom >> 5
     for line in range(first, last + 1):
         place = start + line - first
         if place < limit:
-            begin, end = max(top - line * TILE, 0), min(bottom - line * TILE, TILE - 1)
+            begin, end = max(top - 32 * line, 0) >> 1, min(bottom - 32 * line, 31) >> 1
             tiles[place] = line * columns + column
             rows[place] = begin | (end << 8)
     return last - first + 1
@@ -190,7 +198,7 @@ def gather_visible(visible, used, blocks, chunks, order):
     """Move the visible Gaussians of all chunks together; returns how many there are."""
     count = 0
     for chunk in range(chunks):
-        begin = blocks * chunk // chunks * TILE
+        begin = blocks * chunk // chunks * LANES
         for i in range(begin, begin + used[chunk, 1]):
             order[count] = visible[i]
             count += 1

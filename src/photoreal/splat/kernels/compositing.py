@@ -1,4 +1,4 @@
-"""Front-to-back compositing of a tile's Gaussians and its gradient, sixteen pixels of a row at a time.
+"""Front-to-back compositing of a tile's Gaussians and its gradient, two rows of eight pixels at a time.
 
 Images are padded to whole tiles: plane c starts at c * padded height * padded width. With T the transmittance in front
 of a Gaussian, w = alpha T its weight and g the gradient by the composited features, the backward pass needs nothing
@@ -14,12 +14,13 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit, prange
 
-from photoreal.splat.kernels.binning import TILE
+from photoreal.splat.kernels.binning import TILE_HEIGHT, TILE_WIDTH
 from photoreal.splat.kernels.lanes import (
     exp2_within,
     greatest,
     item,
-    lane_numbers,
+    lane_columns,
+    lane_rows,
     larger,
     load,
     reciprocal,
@@ -30,13 +31,23 @@ from photoreal.splat.kernels.lanes import (
     where_less,
 )
 from photoreal.splat.kernels.projection import COLOUR, RECORD
-from photoreal.splat.kernels.shuffles import aligned, flush_denormals, keep_denormals, prefetch, totals
+from photoreal.splat.kernels.shuffles import (
+    aligned,
+    flush_denormals,
+    keep_denormals,
+    load_two,
+    prefetch,
+    store_two,
+    totals,
+)
 from photoreal.splat.renders import ALPHA_MAX, ALPHA_MIN
 
 F = np.float32
 ALL = 7
 """Features with depth and normal."""
-_HALF, _ONE, _ZERO = F(0.5), F(1), F(0)
+STEPS = TILE_HEIGHT // 2
+"""Vectors of a tile."""
+_HALF, _ONE, _TWO, _ZERO = F(0.5), F(1), F(2), F(0)
 _ALPHA_MAX = F(ALPHA_MAX)
 _LOG2_MIN, _LOG2_MAX = F(math.log2(ALPHA_MIN)), F(math.log2(ALPHA_MAX))
 _BATCH, _AHEAD = 16, 8
@@ -52,16 +63,16 @@ def alpha_of(power):
 
 @njit(**_OPTIONS)
 @no_type_check
-def log_alpha(record, g, dx, dy):
-    """Parts of log2(alpha) = constant + (linear + square dy) dy along a column, and dy at the first row."""
+def log_alpha(record, g, dx, y):
+    """Parts of log2(alpha) = constant + (linear + square dy) dy along the columns, and dy at the first two rows."""
     constant = dx * dx * item(record, g + 2) + item(record, g + 5)
-    return constant, dx * item(record, g + 3), spread(item(record, g + 4)), spread(dy - item(record, g + 1))
+    return constant, dx * item(record, g + 3), spread(item(record, g + 4)), lane_rows() + (y - item(record, g + 1))
 
 
 @njit(**_OPTIONS)
 @no_type_check
 def blend_colour(state, begin, last, parts, record, g):
-    """One Gaussian over the rows `begin` ... `last` of a tile, colours only."""
+    """One Gaussian over the vectors `begin` ... `last` of a tile, colours only."""
     constant, linear, square, dy = parts
     red, green = spread(item(record, g + COLOUR)), spread(item(record, g + COLOUR + 1))
     blue = spread(item(record, g + COLOUR + 2))
@@ -73,18 +84,18 @@ def blend_colour(state, begin, last, parts, record, g):
         store(state, o + 16, load(state, o + 16) + weight * red)
         store(state, o + 32, load(state, o + 32) + weight * green)
         store(state, o + 48, load(state, o + 48) + weight * blue)
-        dy = dy + _ONE
+        dy = dy + _TWO
 
 
 @njit(**_OPTIONS)
 @no_type_check
-def blend_all(state, begin, last, parts, record, g, median, m, stride):
-    """One Gaussian over the rows `begin` ... `last` of a tile with all features; `m` is the first pixel of the tile."""
+def blend_all(state, begin, last, parts, record, g):
+    """One Gaussian over the vectors `begin` ... `last` of a tile with all features; the median comes after them."""
     constant, linear, square, dy = parts
     number = spread(F(g // RECORD))
     for r in range(begin, last + 1):
         alpha = alpha_of(constant + (linear + dy * square) * dy)
-        o = 16 * (ALL + 1) * r
+        o = 16 * (ALL + 2) * r
         before = load(state, o)
         weight = alpha * before
         after = before - weight
@@ -92,9 +103,10 @@ def blend_all(state, begin, last, parts, record, g, median, m, stride):
         for c in range(ALL):
             o += 16
             store(state, o, load(state, o) + weight * item(record, g + COLOUR + c))
-        here = where_less(after, spread(_HALF), number, load(median, m + r * stride))
-        store(median, m + r * stride, where_at_least(before, spread(_HALF), here, load(median, m + r * stride)))
-        dy = dy + _ONE
+        median = load(state, o + 16)
+        here = where_less(after, spread(_HALF), number, median)
+        store(state, o + 16, where_at_least(before, spread(_HALF), here, median))
+        dy = dy + _TWO
 
 
 @njit(**_OPTIONS)
@@ -102,7 +114,7 @@ def blend_all(state, begin, last, parts, record, g, median, m, stride):
 def clearest_of(state, block):
     """The greatest transmittance of a tile."""
     clearest = load(state, 0)
-    for r in range(1, TILE):
+    for r in range(1, STEPS):
         clearest = larger(clearest, load(state, r * block))
     return greatest(clearest)
 
@@ -113,33 +125,37 @@ def tile_forward(
     tile, columns, plane, stride, tile_start, gaussian, rows, record, features, opaque, image, median, used
 ):
     """Composite one tile: features and, as the last plane, transmittance; `used` remembers where it was finished."""
-    block = (features + 1) * 16
-    state = aligned(TILE * block)
+    block = 64 if features == 3 else 16 * (ALL + 2)
+    state = aligned(STEPS * block)
     state[:] = 0
-    for r in range(TILE):
+    for r in range(STEPS):
         store(state, r * block, spread(_ONE))
-    x0, y0 = tile % columns * TILE, tile // columns * TILE
-    xs = lane_numbers() + (F(x0) + _HALF)
+        if features > 3:
+            store(state, r * block + 16 * (ALL + 1), spread(-_ONE))
+    x0, y0 = tile % columns * TILE_WIDTH, tile // columns * TILE_HEIGHT
+    xs = lane_columns() + (F(x0) + _HALF)
     p, end = tile_start[tile], tile_start[tile + 1]
     while p < end:
         for q in range(p, min(p + _BATCH, end)):
             prefetch(record, item(gaussian, min(q + _AHEAD, end - 1)) * RECORD)
             g, both = item(gaussian, q) * RECORD, item(rows, q)
             begin, last = both & 255, both >> 8
-            parts = log_alpha(record, g, xs - item(record, g), F(y0 + begin) + _HALF)
+            parts = log_alpha(record, g, xs - item(record, g), F(y0 + 2 * begin) + _HALF)
             if features == 3:
                 blend_colour(state, begin, last, parts, record, g)
             else:
-                blend_all(state, begin, last, parts, record, g, median, y0 * stride + x0, stride)
+                blend_all(state, begin, last, parts, record, g)
         p = min(p + _BATCH, end)
         if clearest_of(state, block) < opaque:
             break
     used[tile] = p
-    for r in range(TILE):
-        o = (y0 + r) * stride + x0
-        store(image, features * plane + o, load(state, r * block))
+    for r in range(STEPS):
+        o = (y0 + 2 * r) * stride + x0
+        store_two(image, features * plane + o, features * plane + o + stride, load(state, r * block))
         for c in range(features):
-            store(image, c * plane + o, load(state, r * block + 16 * (c + 1)))
+            store_two(image, c * plane + o, c * plane + o + stride, load(state, r * block + 16 * (c + 1)))
+        if features > 3:
+            store_two(median, o, o + stride, load(state, r * block + 16 * (ALL + 1)))
 
 
 @njit(parallel=True, **_OPTIONS)
@@ -181,7 +197,7 @@ def unblend_colour(state, begin, last, parts, record, g, dx):
             by_green + weight * for_green,
             by_blue + weight * for_blue,
         )
-        dy = dy + _ONE
+        dy = dy + _TWO
     vx = v0 * dx
     return totals((v0, vx, v1, vx * dx, v1 * dx, v2, by_red, by_green, by_blue))
 
@@ -212,7 +228,7 @@ def unblend_all(state, begin, last, parts, record, g, dx):
         v = where_less(power, spread(_LOG2_MAX), by_alpha * alpha, spread(_ZERO))
         vy = v * dy
         v0, v1, v2 = v0 + v, v1 + vy, v2 + vy * dy
-        dy = dy + _ONE
+        dy = dy + _TWO
     vx = v0 * dx
     s = sums
     return totals((
@@ -228,15 +244,15 @@ def tile_backward(
 ):
     """Gradients of the pairs of one tile, each written to its own place."""
     block = (features + 2) * 16
-    state = aligned(TILE * block)
-    x0, y0 = tile % columns * TILE, tile // columns * TILE
-    for r in range(TILE):
-        o, s = (y0 + r) * stride + x0, r * block
+    state = aligned(STEPS * block)
+    x0, y0 = tile % columns * TILE_WIDTH, tile // columns * TILE_HEIGHT
+    for r in range(STEPS):
+        o, s = (y0 + 2 * r) * stride + x0, r * block
         store(state, s, spread(_ONE))
-        store(state, s + 16, load(gradient, features * plane + o))
+        store(state, s + 16, load_two(gradient, features * plane + o, features * plane + o + stride))
         for c in range(features):
-            store(state, s + 32 + 16 * c, load(gradient, c * plane + o))
-    xs = lane_numbers() + (F(x0) + _HALF)
+            store(state, s + 32 + 16 * c, load_two(gradient, c * plane + o, c * plane + o + stride))
+    xs = lane_columns() + (F(x0) + _HALF)
     end = used[tile]
     for q in range(tile_start[tile], end):
         ahead = min(q + _AHEAD, end - 1)
@@ -245,7 +261,7 @@ def tile_backward(
         g, both = item(gaussian, q) * RECORD, item(rows, q)
         begin, last = both & 255, both >> 8
         dx = xs - item(record, g)
-        parts = log_alpha(record, g, dx, F(y0 + begin) + _HALF)
+        parts = log_alpha(record, g, dx, F(y0 + 2 * begin) + _HALF)
         if features == 3:
             found = unblend_colour(state, begin, last, parts, record, g, dx)
         else:

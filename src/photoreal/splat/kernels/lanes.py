@@ -141,14 +141,20 @@ def spread(typing_context, value):
     return lanes(value), generate
 
 
-@intrinsic
-def lane_numbers(typing_context):
-    """0, 1, ... 15."""
+def _numbers(doc: str, numbers: list[float]) -> Any:
+    def constant(typing_context):
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return ir.Constant(_VECTOR, numbers)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return ir.Constant(_VECTOR, [float(i) for i in range(LANES)])
+        return lanes(), generate
 
-    return lanes(), generate
+    constant.__doc__ = doc
+    return intrinsic(constant)
+
+
+lane_numbers = _numbers("0, 1, ... 15.", [float(i) for i in range(LANES)])
+lane_columns = _numbers("0, 1, ... 7, 0, 1, ... 7.", [float(i % 8) for i in range(LANES)])
+lane_rows = _numbers("Eight times 0, then eight times 1.", [float(i // 8) for i in range(LANES)])
 
 
 def _of_each_lane(name: str, doc: str) -> Any:

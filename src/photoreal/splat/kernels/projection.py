@@ -6,7 +6,7 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit, prange
 
-from photoreal.splat.kernels.binning import SLACK, TILE, pairs_of, write_column
+from photoreal.splat.kernels.binning import SLACK, pairs_of, tile_columns, write_column
 from photoreal.splat.kernels.blocks import CHUNKS, OPACITY, QUATERNION, SCALE
 from photoreal.splat.kernels.geometry import (
     LOG2E,
@@ -124,12 +124,12 @@ def write_strips(conic, k, pixel, extents, height, strips):
     discriminant = F(4) * a * c - b * b
     peak = -b * square_root(k / (discriminant * a))
     peak = where_less(zero, discriminant, peak, zero)
-    first, last = floor((u - ex) * F(1 / TILE)), floor((u + ex) * F(1 / TILE))
+    first, last = floor((u - ex) * F(1 / 8)), floor((u + ex) * F(1 / 8))
     store(strips, 0, first)
     store(strips, LANES, last)
     for s in range(2):
-        left = (first + F(s)) * F(TILE) - u
-        low, high = larger(left, -ex), smaller(left + F(TILE - 1), ex)
+        left = (first + F(s)) * F(8) - u
+        low, high = larger(left, -ex), smaller(left + F(7), ex)
         y_high = farthest((a, b, c, discriminant, F(4) * c * k), peak, ey, low, high)
         y_low = -farthest((a, -b, c, discriminant, F(4) * c * k), -peak, ey, low, high)
         top = larger(-floor(-(v + y_low - SLACK)), zero)
@@ -211,9 +211,9 @@ def bin_block(block, record, size, strips, first, tiles, tile_rows, visible, end
 @no_type_check
 def near_pairs(column, last, size, strips, lane, tiles, tile_rows, start, limit):
     """What `pairs_of` does, for a Gaussian that reaches one or two tile columns, from its strips."""
-    columns, found = (size[1] + TILE - 1) // TILE, 0
+    columns, found = tile_columns(size[1]), 0
     for s in range(last - column + 1):
-        if 0 <= column + s < columns:
+        if 0 <= column + s <= (size[1] - 1) >> 3:
             top = int(strips[(2 + 2 * s) * LANES + lane])
             bottom = int(strips[(3 + 2 * s) * LANES + lane])
             if top <= bottom:

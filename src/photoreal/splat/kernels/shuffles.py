@@ -96,6 +96,42 @@ def load_bytes(typing_context, array, index):
 
 
 @intrinsic
+def load_two(typing_context, array, first, second):
+    """Eight numbers from `array[first]` on, then eight from `array[second]` on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        half = ir.VectorType(_FLOAT, LANES // 2)
+        places = ir.Constant(_INTS, list(range(LANES)))
+        halves = [
+            builder.load(builder.bitcast(_address_of(context, builder, sig, args, k), half.as_pointer()), align=4)
+            for k in (1, 2)
+        ]
+        return builder.shuffle_vector(*halves, places)
+
+    return lanes(array, first, second), generate
+
+
+@intrinsic
+def store_two(typing_context, array, first, second, value):
+    """Write the first eight lanes from `array[first]` on, the others from `array[second]` on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        half = ir.VectorType(_FLOAT, LANES // 2)
+        for k in (1, 2):
+            places = ir.Constant(ir.VectorType(_INT, LANES // 2), [8 * (k - 1) + i for i in range(8)])
+            pointer = builder.bitcast(_address_of(context, builder, sig, args, k), half.as_pointer())
+            builder.store(builder.shuffle_vector(args[3], args[3], places), pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, first, second, lanes), generate
+
+
+def _address_of(context: Any, builder: Any, sig: Any, args: Any, k: int) -> Any:
+    pair = types.void(sig.args[0], sig.args[k])
+    return element_address(context, builder, pair, [args[0], args[k]])
+
+
+@intrinsic
 def prefetch(typing_context, array, index):
     """Ask for the cache line of `array[index]`, which may lie outside of the array."""
 
