@@ -128,8 +128,8 @@ class Frame:
         stride, tiles = self.padded[1], len(self._tile_start) - 1
         pairs = self.array("pair gradient", CHUNKS * self.room * RECORD)
         composite_backward(
-            self.array("dealt", tiles, np.int32), stride // TILE_WIDTH, self.padded[0] * stride, stride, self._tile_start,
-            self.buffers["gaussian"], self.buffers["tile rows"], self.buffers["record"], self.features,
+            self.array("dealt", tiles, np.int32), stride // TILE_WIDTH, self.padded[0] * stride, stride,
+            self._tile_start, self.buffers["gaussian"], self.buffers["tile rows"], self.buffers["record"], self.features,
             gradient.reshape(-1), self.array("used", tiles, np.int32), self.buffers["origin"], pairs,
         )  # fmt: skip
         return pairs

@@ -1,8 +1,8 @@
 """Which tile is touched by which Gaussian, and in which of its rows; and the order in which a tile blends them.
 
-A tile is 8 pixels wide and 32 high; sixteen lanes are two rows of it, for most Gaussians are only a few pixels wide. A
-pair (tile, Gaussian) exists where the ellipse of alpha >= 1/255 can reach a pixel centre of the tile; its rows are those
-that the ellipse reaches within the tile's 8 columns, as numbers of the first and the last two.
+A tile is 8 pixels wide and 32 high; sixteen lanes are two rows of it, for most Gaussians are only a few pixels wide.
+A pair (tile, Gaussian) exists where the ellipse of alpha >= 1/255 can reach a pixel centre of the tile; its rows are
+those that the ellipse reaches within the tile's 8 columns, as numbers of the first and the last two.
 """
 
 import math
