@@ -129,8 +129,8 @@ class Frame:
         pairs = self.array("pair gradient", CHUNKS * self.room * RECORD)
         composite_backward(
             self.array("dealt", tiles, np.int32), stride // TILE_WIDTH, self.padded[0] * stride, stride,
-            self._tile_start, self.buffers["gaussian"], self.buffers["tile rows"], self.buffers["record"], self.features,
-            gradient.reshape(-1), self.array("used", tiles, np.int32), self.buffers["origin"], pairs,
+            self._tile_start, self.buffers["gaussian"], self.buffers["tile rows"], self.buffers["record"],
+            self.features, gradient.reshape(-1), self.array("used", tiles, np.int32), self.buffers["origin"], pairs,
         )  # fmt: skip
         return pairs
 
