@@ -5,11 +5,21 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.figures import circumstances, report
-from benchmarks.subjects import SUBJECTS
+from benchmarks.figures import Figure, circumstances, report
+from benchmarks.rasterizer import rasterizer
+from benchmarks.subjects import captures, demo, fox, lego
 from photoreal.core import PhotorealError
+
+SUBJECTS: dict[str, Callable[..., list[Figure]]] = {
+    "demo": demo,
+    "fox": fox,
+    "lego": lego,
+    "captures": captures,
+    "rasterizer": rasterizer,
+}
 
 
 def main() -> None:

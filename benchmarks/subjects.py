@@ -3,7 +3,6 @@
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -62,19 +61,19 @@ def fox(data: Path, *, quick: bool) -> list[Figure]:
     """Phone stills against COLMAP's cameras and OpenSplat's picture."""
     folder = data / "fox"
     if not folder.is_dir():
-        return [_absent("fox", folder)]
+        return [absent("fox", folder)]
     if quick:
         reading = read_nerfstudio(folder, ReadConfig(max_side=240))
-        seen, judge = _split(_floats(reading.capture), "0030")
+        seen, judge = split(_floats(reading.capture), "0030")
         points = carved_points(seen, count=5000)
         steps, _ = _fit(seen, judge, points, FitConfig(steps=150, max_gaussians=8000), at=(150,))
         return [Figure("held-out PSNR, 150 steps", steps[150], "dB", "", "fox at 134x240, given cameras, quick")]
-    solution, seconds = _solved(read_photos(folder / "images", ReadConfig(max_side=960)).photos)
+    solution, seconds = solved(read_photos(folder / "images", ReadConfig(max_side=960)).photos)
     figures = _pose_figures("fox", solution, *read_nerfstudio_cameras(folder / "transforms.json"))
     figures.append(Figure("cameras", seconds, "s", "", "fox, 50 photos at 540x960"))
     small = resized(solution.capture, 480)
     for held, count, goal in (("0030", 1000, "> 23.4"), ("0030", 3000, ""), ("", 3000, "")):
-        seen, judge = _split(small, held)
+        seen, judge = split(small, held)
         on = f"fox at 270x480, held out: {'photo 0030' if held else f'{len(judge)} of 50 photos'}"
         steps, spent = _fit(seen, judge, solution.points, FitConfig(steps=count, max_gaussians=60_000), at=(count,))
         figures.append(Figure(f"held-out PSNR, {count} steps", steps[count], "dB", goal, on))
@@ -86,7 +85,7 @@ def lego(data: Path, *, quick: bool) -> list[Figure]:
     """NeRF-synthetic lego: exact cameras, alpha, its own test views over white."""
     folder = data / "lego"
     if not folder.is_dir():
-        return [_absent("lego", folder)]
+        return [absent("lego", folder)]
     side = 100 if quick else 400
     seen, judge = (resized(_over_white(folder, name), side) for name in ("train", "test"))
     count = 200 if quick else 3000
@@ -108,7 +107,7 @@ def captures(data: Path, *, quick: bool) -> list[Figure]:
     for name, photos in (("sceaux", 11), ("kitchen", 25), ("kermit", 11), ("temple_sparse_ring", 16)):
         source = data / name / "images" if (data / name / "images").is_dir() else data / name
         if not source.is_dir():
-            figures.append(_absent(name, source))
+            figures.append(absent(name, source))
         elif not quick or name == "kermit":
             figures += _run_capture(name, source, photos, quick=quick)
     return figures
@@ -139,9 +138,6 @@ def _run_capture(name: str, source: Path, photos: int, *, quick: bool) -> list[F
     ]
 
 
-SUBJECTS: dict[str, Callable[..., list[Figure]]] = {"demo": demo, "fox": fox, "lego": lego, "captures": captures}
-
-
 def resized(capture: Capture, side: int) -> Capture:
     """The capture with its longer side scaled down to `side` pixels by area averaging."""
     height, width = capture.photos.size
@@ -154,7 +150,8 @@ def resized(capture: Capture, side: int) -> Capture:
     return Capture(small, capture.cameras.resized(size))
 
 
-def _absent(name: str, folder: Path) -> Figure:
+def absent(name: str, folder: Path) -> Figure:
+    """Says that a capture is not there."""
     return Figure(name, None, "", "", f"{folder} is not there; give --data")
 
 
@@ -162,7 +159,8 @@ def _floats(capture: Capture) -> Capture:
     return Capture(capture.photos, capture.cameras.map(lambda tensor: tensor.float()))
 
 
-def _solved(photos: Photos) -> tuple[Solution, float]:
+def solved(photos: Photos) -> tuple[Solution, float]:
+    """Cameras by the draft's settings, and the seconds they took."""
     started = time.perf_counter()
     for step in solve(photos, DRAFT_SFM):
         if isinstance(step, Solution):
@@ -189,7 +187,7 @@ def _pose_figures(name: str, solution: Solution, truth: Cameras, names: list[str
     ]
 
 
-def _split(capture: Capture, held_out: str) -> tuple[Capture, Capture]:
+def split(capture: Capture, held_out: str) -> tuple[Capture, Capture]:
     """Training and held-out photos: the named one, or the middle one of every eight."""
     names = capture.photos.names
     held = [i for i, name in enumerate(names) if (held_out in name if held_out else i % 8 == 4)]
@@ -204,11 +202,12 @@ def _fit(
     started = time.perf_counter()
     for step in fit(seen, points, config):
         if step.index in at:
-            found[step.index] = float(np.mean([_psnr(step, judge, view) for view in range(len(judge))]))
+            found[step.index] = float(np.mean([view_psnr(step, judge, view) for view in range(len(judge))]))
     return found, time.perf_counter() - started
 
 
-def _psnr(step: FitStep, judge: Capture, view: int) -> float:
+def view_psnr(step: FitStep, judge: Capture, view: int) -> float:
+    """PSNR of one photo against its render."""
     camera = judge.cameras.take([view])
     with torch.no_grad():
         colour, transmittance = render_colour(step.gaussians, camera)

@@ -9,7 +9,7 @@ from photoreal.core import Cameras
 from photoreal.splat import rasterize_numba
 from photoreal.splat.density import copies_of, draw_sources, opacity_of
 from photoreal.splat.harmonics import opacity_from_logit
-from photoreal.splat.optimise import gaussians_of, grow, population_of, relocate
+from photoreal.splat.optimise import gaussians_of, grow, population_of, relocate, sort_in_space
 
 
 @given(st.floats(0.01, 0.98), st.integers(1, 51))
@@ -73,3 +73,24 @@ def test_sources_are_drawn_by_opacity():
     drawn = draw_sources(opacity, 10_000, torch.Generator().manual_seed(0))
     share = torch.bincount(drawn, minlength=4) / 10_000
     assert torch.allclose(share, torch.tensor([0.0, 0.2, 0.8, 0.0]), atol=0.02)
+
+
+def test_sorting_in_space_changes_places_only():
+    gaussians = random_gaussians(4, 50, opacity_count=4).map(lambda t: t.float())
+    population = population_of(gaussians)
+    population.mean[:] = population.values
+    order = sort_in_space(population)
+    assert torch.equal(order.sort().values, torch.arange(50))
+    assert torch.equal(gaussians_of(population).means, gaussians.means[order])
+    assert torch.equal(gaussians_of(population).colour_harmonics, gaussians.colour_harmonics[order])
+    assert (population.mean[:3] == population.values[:3]).all(), "moments move along"
+
+
+def test_neighbours_in_space_share_blocks():
+    gaussians = random_gaussians(4, 64, opacity_count=1).map(lambda t: t.float())
+    corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 2)
+    places = torch.cat([corners, torch.zeros(4, 1)], 1).repeat(16, 1)
+    population = population_of(gaussians.replace(means=places + 0.01 * gaussians.means))
+    sort_in_space(population)
+    for block in gaussians_of(population).means.round().view(4, 16, 3):
+        assert (block == block[0]).all()

@@ -60,7 +60,7 @@ class Frame:
         self.padded = (-(-size[0] // TILE_HEIGHT) * TILE_HEIGHT, -(-size[1] // LANES) * LANES)
         used = self._project(blocks.reshape(-1), len(blocks), counts, camera)
         self._sort(len(blocks), used)
-        self._composite()
+        self.composite()
 
     def _project(self, numbers: FloatArray, blocks: int, counts: Counts, camera: FloatArray) -> NDArray[np.int32]:
         used = np.empty((CHUNKS, 2), np.int32)
@@ -96,7 +96,8 @@ class Frame:
         )  # fmt: skip
         deal_tiles(tile_start, self.array("dealt", tile_count, np.int32), numba.get_num_threads())
 
-    def _composite(self) -> None:
+    def composite(self) -> None:
+        """Composite the Gaussians that `draw` sorted."""
         (height, stride), tiles = self.padded, len(self._tile_start) - 1
         plane = height * stride
         median = self.array("median", plane if self.features > 3 else 0)
@@ -111,6 +112,11 @@ class Frame:
     @property
     def _tile_start(self) -> NDArray[np.int32]:
         return self.buffers["tile start"][: self.padded[0] * self.padded[1] // (TILE_HEIGHT * TILE_WIDTH) + 1]
+
+    @property
+    def pairs(self) -> int:
+        """How many (tile, Gaussian) pairs there are."""
+        return int(self._tile_start[-1])
 
     @property
     def planes(self) -> FloatArray:

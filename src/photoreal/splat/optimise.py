@@ -78,7 +78,7 @@ def sort_in_space(population: Population) -> Int64[Tensor, " N"]:
     """
     means = population.columns(MEAN, 3)
     low, high = torch.quantile(means[:: max(1, len(means) // 100_000)], torch.tensor([0.01, 0.99]), dim=0)
-    cells = ((means - low) / (high - low).clamp_min(1e-12) * 1023).clamp(0, 1023).to(torch.int64)
+    cells = ((means - low) / (high - low).max().clamp_min(1e-12) * 1023).clamp(0, 1023).to(torch.int64)
     codes = np.empty(population.count, np.int64)
     morton_codes(cells.numpy(), codes)
     order = np.argsort(codes, kind="stable")
