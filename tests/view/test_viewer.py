@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from photoreal.core import Gaussians, SceneError, matrix_from_quaternion
+from photoreal.core import Cameras, Gaussians, SceneError, matrix_from_quaternion
 from photoreal.synth.toy import ToyScene
-from photoreal.view.viewer import serve, splat_arrays
+from photoreal.view.viewer import clearest_view, serve, splat_arrays
 
 
 def test_splats_are_the_gaussians_without_direction() -> None:
@@ -39,6 +39,15 @@ def test_invisible_gaussians_are_not_sent() -> None:
     assert [len(array) for array in splat_arrays(gaussians)] == [1, 1, 1, 1]
 
 
+def test_visitors_start_where_no_other_camera_is_in_the_way() -> None:
+    """Cameras one behind another, all looking ahead: the foremost has a clear view."""
+    poses = torch.eye(4).repeat(4, 1, 1)
+    poses[:, 2, 3] = -torch.tensor([0.0, 1.0, 5.0, 2.0])
+    intrinsics = torch.tensor([[50.0, 0, 32], [0, 50, 24], [0, 0, 1]]).repeat(4, 1, 1)
+    assert clearest_view(Cameras(poses, intrinsics, (48, 64))) == 2
+    assert clearest_view(Cameras(poses[:1], intrinsics[:1], (48, 64))) == 0
+
+
 def test_a_server_runs_and_stops(folder: Path, toy: ToyScene) -> None:
     server = serve(folder, port=0)
     try:
@@ -46,7 +55,9 @@ def test_a_server_runs_and_stops(folder: Path, toy: ToyScene) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.get_port()}/", timeout=20) as answer:
             assert answer.status == 200
             assert b"<html" in answer.read()[:2000]
-        np.testing.assert_allclose(server.initial_camera.position, toy.capture.cameras.centres[0], atol=1e-5)
+        np.testing.assert_allclose(
+            server.initial_camera.position, toy.capture.cameras.centres[clearest_view(toy.capture.cameras)], atol=1e-5
+        )
     finally:
         server.stop()
 

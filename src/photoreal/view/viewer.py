@@ -21,6 +21,7 @@ from photoreal.core import (
     Points,
     SceneError,
     matrix_from_quaternion,
+    project,
     quaternion_from_matrix,
 )
 from photoreal.io.run import RUN_NAME, read_run
@@ -61,11 +62,12 @@ def serve(folder: Path, *, port: int = 8080, host: str = "127.0.0.1") -> viser.V
     held_out = frozenset(read_run(folder).held_out) if (folder / RUN_NAME).is_file() else frozenset[str]()
     server = _started(host, port, folder.resolve().name)
     look = gaze(scene.capture.cameras, scene.points)
-    _set_the_scene(server, scene.capture.cameras, look)
+    first = clearest_view(scene.capture.cameras)
+    _set_the_scene(server, scene.capture.cameras, look, first)
     frustums = _add_frustums(server, scene.capture, held_out)
     shown = _Shown(_add_splats(server, splats) if splats else None, _add_points(server, scene.points, look), frustums)
     _add_switches(server, shown)
-    _make_way(frustums, 0)
+    _make_way(frustums, first)
     log.info("serving %s at http://%s:%d", folder, host, server.get_port())
     return server
 
@@ -94,12 +96,22 @@ def splat_arrays(gaussians: Gaussians) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return centres, covariances, rgbs, opacities
 
 
-def _set_the_scene(server: viser.ViserServer, cameras: Cameras, look: Gaze) -> None:
-    """Up as the cameras say; visitors start where the first camera stood, whose frustum is out of the way."""
+def clearest_view(cameras: Cameras) -> int:
+    """The first of the cameras that have the fewest others, and so the fewest of their photos, in sight."""
+    pixels, depths = project(cameras, cameras.centres)
+    height, width = cameras.size
+    across, down = pixels.unbind(-1)
+    in_sight = (depths > 0) & (across > 0) & (across < width) & (down > 0) & (down < height)
+    others = ~torch.eye(len(cameras), dtype=torch.bool)
+    return int((in_sight & others).sum(1).argmin())
+
+
+def _set_the_scene(server: viser.ViserServer, cameras: Cameras, look: Gaze, first: int) -> None:
+    """Up as the cameras say; visitors start where camera `first` stood, whose frustum is out of the way."""
     server.scene.set_up_direction(tuple(look.up.tolist()))
-    server.initial_camera.position = tuple(cameras.centres[0].tolist())
-    server.initial_camera.look_at = tuple(look.targets[0].tolist())
-    server.initial_camera.fov = _vertical_field(cameras, 0)
+    server.initial_camera.position = tuple(cameras.centres[first].tolist())
+    server.initial_camera.look_at = tuple(look.targets[first].tolist())
+    server.initial_camera.fov = _vertical_field(cameras, first)
 
 
 def _add_splats(server: viser.ViserServer, gaussians: Gaussians) -> viser.GaussianSplatHandle:
