@@ -33,7 +33,7 @@ class Figure:
             return None
         sign, bound = self.goal.split()
         reached = {">=": self.value >= float(bound), "<=": self.value <= float(bound), ">": self.value > float(bound)}
-        return reached[sign]
+        return bool(reached[sign])
 
 
 def circumstances() -> dict[str, Any]:
