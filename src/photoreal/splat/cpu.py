@@ -114,7 +114,7 @@ def _backward(ctx: Any, gradient: FloatArray, extra_depth: FloatArray) -> tuple[
     camera = np.zeros((CHUNKS, CAMERA_GRADIENTS * LANES), np.float32)
     project_backward(
         blocks.reshape(-1), len(blocks), counts, ctx.camera, frame.buffers["record"],
-        frame.buffers["first"][: 2 * len(blocks) * LANES].reshape(-1, 2), frame.pair_gradients(gradient), extra_depth,
+        frame.first, frame.pair_gradients(gradient), extra_depth,
         frame.features, found.reshape(-1), camera,
     )  # fmt: skip
     fields = [torch.from_numpy(field) for field in unpack(found, ctx.count, counts[1])]

@@ -40,6 +40,8 @@ class Frame:
     """Height and width of the view."""
     padded: tuple[int, int] = (0, 0)
     """The same in whole tiles."""
+    blocks: int = 0
+    """Blocks of Gaussians that were drawn."""
     features: int = 3
     """3 = colour alone; 7 = with depth and normal."""
     opaque: float = 4e-6
@@ -56,17 +58,15 @@ class Frame:
         self, blocks: FloatArray, counts: Counts, camera: FloatArray, size: tuple[int, int], features: int
     ) -> None:
         """Fill `planes`: the features over black, then the transmittance; and the median where there are 7 features."""
-        self.size, self.features = size, features
+        self.size, self.features, self.blocks = size, features, len(blocks)
         self.padded = (-(-size[0] // TILE_HEIGHT) * TILE_HEIGHT, -(-size[1] // LANES) * LANES)
-        used = self._project(blocks.reshape(-1), len(blocks), counts, camera)
-        self._sort(len(blocks), used)
+        self._sort(self._project(blocks.reshape(-1), counts, camera))
         self.composite()
 
-    def _project(self, numbers: FloatArray, blocks: int, counts: Counts, camera: FloatArray) -> NDArray[np.int32]:
+    def _project(self, numbers: FloatArray, counts: Counts, camera: FloatArray) -> NDArray[np.int32]:
         used = np.empty((CHUNKS, 2), np.int32)
-        count = blocks * LANES
+        count, blocks, first = self.blocks * LANES, self.blocks, self.first
         record, depth = self.array("record", count * RECORD), self.array("depth", count)
-        first = self.array("first", 2 * count, np.int32).reshape(-1, 2)
         visible = self.array("visible", count, np.int32)
         while True:
             room = self.room
@@ -77,11 +77,11 @@ class Frame:
                 return used
             self.room = most * 5 // 4 + 64
 
-    def _sort(self, blocks: int, used: NDArray[np.int32]) -> None:
-        count, pairs = blocks * LANES, int(used[:, 0].sum())
+    def _sort(self, used: NDArray[np.int32]) -> None:
+        count, pairs = self.blocks * LANES, int(used[:, 0].sum())
         order, spare = (self.array(name, count, np.int32) for name in ("order", "spare"))
         keys, spare_keys = (self.array(name, count, np.uint32) for name in ("keys", "spare keys"))
-        visible = gather_visible(self.buffers["visible"], used, blocks, CHUNKS, order)
+        visible = gather_visible(self.buffers["visible"], used, self.blocks, CHUNKS, order)
         order = sort_by_depth(order, visible, self.buffers["depth"], spare, keys, spare_keys)
         tile_count = self.padded[0] * self.padded[1] // (TILE_HEIGHT * TILE_WIDTH)
         tile_start = self.array("tile start", tile_count + 1, np.int32)
@@ -89,9 +89,8 @@ class Frame:
             self.array(name, pairs + 1, np.int32) for name in ("gaussian", "tile rows", "origin")
         )
         histogram = self.array("histogram", SHARES * tile_count, np.int32).reshape(SHARES, tile_count)
-        first = self.array("first", 2 * count, np.int32).reshape(-1, 2)
         sort_pairs(
-            order, visible, first, self.buffers["tiles"], self.buffers["rows"], histogram, tile_start, gaussian,
+            order, visible, self.first, self.buffers["tiles"], self.buffers["rows"], histogram, tile_start, gaussian,
             tile_rows, origin,
         )  # fmt: skip
         deal_tiles(tile_start, self.array("dealt", tile_count, np.int32), numba.get_num_threads())
@@ -112,6 +111,11 @@ class Frame:
     @property
     def _tile_start(self) -> NDArray[np.int32]:
         return self.buffers["tile start"][: self.padded[0] * self.padded[1] // (TILE_HEIGHT * TILE_WIDTH) + 1]
+
+    @property
+    def first(self) -> NDArray[np.int32]:
+        """Where the pairs of each Gaussian begin and end."""
+        return self.array("first", 2 * self.blocks * LANES, np.int32).reshape(-1, 2)
 
     @property
     def pairs(self) -> int:

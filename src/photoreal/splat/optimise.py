@@ -60,15 +60,24 @@ class Population:
 
     def append(self, numbers: FloatArray) -> None:
         """Add Gaussians with these numbers."""
-        total, rows = self.count + len(numbers), self.values.shape[1]
-        for name in ("values", "mean", "square"):
-            old = getattr(self, name)
-            new = empty_blocks(total, rows) if name == "values" else aligned_zeros(-(-total // LANES), rows, LANES)
+        total = self.count + len(numbers)
+        for old, new in self._replaced(total):
             new[: len(old)] = old
-            setattr(self, name, new)
         added = torch.arange(self.count, total)
         self.count = total
         self.put(added, numbers)
+
+    def rearrange(self, order: NDArray[np.int64]) -> None:
+        """Gaussian order[i] becomes Gaussian i."""
+        for old, new in self._replaced(self.count):
+            reorder(old, order, new)
+
+    def _replaced(self, count: int) -> list[tuple[FloatArray, FloatArray]]:
+        """Each array as it was and, in its place now, an empty one with room for `count`, to be filled."""
+        before = [self.values, self.mean, self.square]
+        self.values = empty_blocks(count, self.values.shape[1])
+        self.mean, self.square = aligned_zeros(*self.values.shape), aligned_zeros(*self.values.shape)
+        return list(zip(before, [self.values, self.mean, self.square], strict=True))
 
 
 def sort_in_space(population: Population) -> Int64[Tensor, " N"]:
@@ -82,11 +91,7 @@ def sort_in_space(population: Population) -> Int64[Tensor, " N"]:
     codes = np.empty(population.count, np.int64)
     morton_codes(cells.numpy(), codes)
     order = np.argsort(codes, kind="stable")
-    for name in ("values", "mean", "square"):
-        old = getattr(population, name)
-        new = empty_blocks(population.count, old.shape[1]) if name == "values" else aligned_zeros(*old.shape)
-        reorder(old, order, new)
-        setattr(population, name, new)
+    population.rearrange(order)
     return torch.from_numpy(order)
 
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from photoreal.core import Capture
-from photoreal.splat.frame import Frame, camera_numbers
+from photoreal.splat.frame import FloatArray, Frame, camera_numbers
 from photoreal.splat.kernels.blocks import OPACITY, QUATERNION, SCALE
 from photoreal.splat.kernels.lanes import LANES
 from photoreal.splat.kernels.photometric import SUMS, expose, unexpose
@@ -16,7 +16,6 @@ from photoreal.splat.kernels.similarity import WINDOW, similarity
 from photoreal.splat.kernels.update import BETA1, BETA2, NOISE, train
 from photoreal.splat.optimise import Population, sort_in_space
 
-FloatArray = NDArray[np.float32]
 _NO_MASK = np.empty(0, np.uint8)
 
 
@@ -31,25 +30,28 @@ class Targets:
     """[V, H, stride], not 0 where the photo is shown; None where all of every photo is."""
     cameras: FloatArray
     """[V, 20]"""
+    shares: tuple[float, ...]
+    """For each photo the share of it that is shown, kept above 0."""
 
 
 def targets_of(capture: Capture, scale: float) -> Targets:
     """The photos, averaged down to `scale` of their resolution; a pixel is shown when all of it is."""
-    photos, cameras = capture.photos, capture.cameras
-    size = cameras.size if scale >= 1 else tuple(max(16, round(side * scale)) for side in cameras.size)
+    photos, full = capture.photos, capture.cameras
+    size = full.size if scale >= 1 else tuple(max(16, round(side * scale)) for side in full.size)
     height, width = size
     stride = -(-width // 16) * 16
     images = np.zeros((len(capture), 3, height, stride), np.uint8)
     masks = None if bool(photos.masks.all()) else np.zeros((len(capture), height, stride), np.uint8)
-    resized = cameras if size == cameras.size else cameras.resized((height, width))
+    resized = full if size == full.size else full.resized((height, width))
     for view in range(len(capture)):
         images[view, :, :, :width] = _averaged(photos.images[view], (height, width)).round().byte().numpy()
         if masks is not None:
             shown = _averaged(photos.masks[view][None], (height, width))[0] > 0.99
             masks[view, :, :width] = shown.byte().numpy()
-    return Targets(
-        (height, width), images, masks, np.stack([camera_numbers(resized.take([v])) for v in range(len(capture))])
-    )
+    cameras = np.stack([camera_numbers(resized.take([view])) for view in range(len(capture))])
+    shown_pixels = [height * width] * len(capture) if masks is None else [np.count_nonzero(mask) for mask in masks]
+    shares = tuple(max(1e-6, shown / (height * width)) for shown in shown_pixels)
+    return Targets((height, width), images, masks, cameras, shares)
 
 
 def _averaged(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -121,7 +123,7 @@ class Trainer:
     cap: int
     """Number of Gaussians that growth arrives at."""
     need: FloatArray = field(init=False)
-    """How strongly each Gaussian was pulled about since the last recount."""
+    """How strongly each Gaussian was pulled about since Gaussians were last moved or added."""
     shown: FloatArray = field(init=False)
     """How often each Gaussian was drawn; those that were added count as drawn."""
     frame: Frame = field(default_factory=lambda: Frame(opaque=1e-4))
@@ -151,7 +153,7 @@ class Trainer:
         train(
             population.values.reshape(-1), population.mean.reshape(-1), population.square.reshape(-1),
             len(population.values), counts, camera, frame.buffers["record"],
-            frame.buffers["first"][: 2 * count].reshape(-1, 2), frame.pair_gradients(gradient),
+            frame.first, frame.pair_gradients(gradient),
             rates.rows(opacities, colours), corrections, penalties, self.noise, np.float32(rates.noise),
             self.step * 3 * count % 2**31, self.need, self.shown,
         )  # fmt: skip
@@ -173,12 +175,7 @@ class Trainer:
         background, exposure = self.background.value[0], self.exposures.value[view]
         expose(planes, targets.size, stride, camera, background, exposure, photo, mask, seen, pictured, sums)
         similarity(seen, pictured, 3, height, width, stride, WINDOW, derivatives, rows)
-        pixels = (
-            3
-            * height
-            * width
-            * (1.0 if targets.masks is None else max(1e-6, np.count_nonzero(mask) / (height * width)))
-        )
+        pixels = 3 * height * width * targets.shares[view]
         d = self.dissimilarity
         weights = (np.float32((1 - d) / pixels), np.float32(d / pixels))
         unexpose(

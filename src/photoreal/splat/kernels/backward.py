@@ -84,10 +84,10 @@ def add_to_camera(camera, at, value):
 
 @njit(**_OPTIONS)
 @no_type_check
-def geometry_backward(numbers, at, g, features, cam, seen, out, camera):
+def geometry_backward(numbers, at, mean, direction, g, features, cam, seen, out, camera):
     """Gradients by scales and rotation, written to `out`, and by the mean in camera axes; the camera's are added."""
     zero = spread(_ZERO)
-    mean, log_scales = row_triple(numbers, at), row_triple(numbers, at + SCALE * LANES)
+    log_scales = row_triple(numbers, at + SCALE * LANES)
     x, y, z = in_camera(mean, cam)
     inverse = _ONE / before_camera(z)
     R, q, by_norm = rotation_of(quaternion_rows(numbers, at))
@@ -98,7 +98,7 @@ def geometry_backward(numbers, at, g, features, cam, seen, out, camera):
     for k in range(3):
         store(out, (SCALE + k) * LANES, where_less(zero, seen, D0[k] * U[0][k] + D1[k] * U[1][k], zero))
     E0, E1 = (D0[0] * s[0], D0[1] * s[1], D0[2] * s[2]), (D1[0] * s[0], D1[1] * s[1], D1[2] * s[2])
-    D = rotation_backward(T, E0, E1, g, features, facing(R, log_scales, view_direction(mean, cam)[0]))
+    D = rotation_backward(T, E0, E1, g, features, facing(R, log_scales, direction))
     by_quaternion = quaternion_backward(q, by_norm, D)
     for k in range(4):
         store(out, (QUATERNION + k) * LANES, where_less(zero, seen, by_quaternion[k], zero))
@@ -184,7 +184,7 @@ def block_backward(numbers, block, counts, cam, record, sums, features, scratch,
     basis(direction[0], direction[1], direction[2], degree_count, Y)
     appearance_backward(numbers, at, counts, columns, g, Y, G, out)
     by_direction = basis_gradient(direction[0], direction[1], direction[2], G, degree_count)
-    dp = geometry_backward(numbers, at, g, features, cam, columns[REACH], out, camera)
+    dp = geometry_backward(numbers, at, mean, direction, g, features, cam, columns[REACH], out, camera)
     mean_backward(mean, dp, direction, inverse, by_direction, cam, out, camera)
 
 

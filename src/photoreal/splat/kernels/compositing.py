@@ -172,6 +172,18 @@ def composite(dealt, columns, plane, stride, tile_start, gaussian, rows, record,
 
 @njit(**_OPTIONS)
 @no_type_check
+def by_log_alpha(state, o, power, alpha, before, wanted):
+    """dL/d ln alpha of a vector, `wanted` being the gradient by the Gaussian's weight; the state moves on behind it."""
+    weight = alpha * before
+    rest = load(state, o + 16) - weight * wanted
+    store(state, o + 16, rest)
+    store(state, o, before - weight)
+    by_alpha = before * wanted - rest * reciprocal(_ONE - alpha)
+    return where_less(power, spread(_LOG2_MAX), by_alpha * alpha, spread(_ZERO))
+
+
+@njit(**_OPTIONS)
+@no_type_check
 def unblend_colour(state, begin, last, parts, record, g, dx):
     """Gradients of one pair, colours only: six moments of dL/d ln alpha, then the colour."""
     constant, linear, square, dy = parts
@@ -185,11 +197,7 @@ def unblend_colour(state, begin, last, parts, record, g, dx):
         for_green, for_blue = load(state, o + 48), load(state, o + 64)
         weight = alpha * before
         wanted = for_red * red + for_green * green + for_blue * blue
-        rest = load(state, o + 16) - weight * wanted
-        store(state, o + 16, rest)
-        store(state, o, before - weight)
-        by_alpha = before * wanted - rest * reciprocal(_ONE - alpha)
-        v = where_less(power, spread(_LOG2_MAX), by_alpha * alpha, spread(_ZERO))
+        v = by_log_alpha(state, o, power, alpha, before, wanted)
         vy = v * dy
         v0, v1, v2 = v0 + v, v1 + vy, v2 + vy * dy
         by_red, by_green, by_blue = (
@@ -221,11 +229,7 @@ def unblend_all(state, begin, last, parts, record, g, dx):
             by_feature = load(state, o + 32 + 16 * c)
             wanted = wanted + by_feature * item(record, g + COLOUR + c)
             store(sums, 16 * c, load(sums, 16 * c) + weight * by_feature)
-        rest = load(state, o + 16) - weight * wanted
-        store(state, o + 16, rest)
-        store(state, o, before - weight)
-        by_alpha = before * wanted - rest * reciprocal(_ONE - alpha)
-        v = where_less(power, spread(_LOG2_MAX), by_alpha * alpha, spread(_ZERO))
+        v = by_log_alpha(state, o, power, alpha, before, wanted)
         vy = v * dy
         v0, v1, v2 = v0 + v, v1 + vy, v2 + vy * dy
         dy = dy + _TWO

@@ -16,7 +16,6 @@ from photoreal.splat.kernels.lanes import exp2, larger, smaller, spread, square_
 from photoreal.splat.renders import BLUR, NEAR
 
 F = np.float32
-CAMERA_NUMBERS = 20
 LOG2E = F(math.log2(math.e))
 _HALF, _ONE, _TWO, _ZERO = F(0.5), F(1), F(2), F(0)
 _NEAR, _BLUR = F(NEAR), F(BLUR)

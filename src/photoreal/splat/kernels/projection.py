@@ -45,7 +45,7 @@ normal (3); half extents x and y in pixels, 0 where nothing is drawn; opacity.""
 COLOUR, DEPTH, NORMAL, REACH, FULL = 6, 9, 10, 13, 15
 """Where these start in a record; FULL is the opacity."""
 _HALF, _ONE, _TWO, _ZERO = F(0.5), F(1), F(2), F(0)
-_ALPHA_MIN, _NEAR = F(ALPHA_MIN), F(NEAR)
+_NEAR = F(NEAR)
 _LOG2_255, _LN2 = F(-math.log2(ALPHA_MIN)), F(math.log(2))
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
