@@ -22,7 +22,6 @@ LANES = 16
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _VECTOR, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
 _UNDEFINED = ir.Constant(_VECTOR, ir.Undefined)
-_FLAGS = ("contract", "nsz")
 
 
 class LanesType(types.Type):
@@ -52,6 +51,30 @@ def _from_scalar(context: Any, builder: Any, source: Any, _target: Any, value: A
     return _spread(builder, context.cast(builder, value, source, types.float32))
 
 
+def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c, rounded once on a processor that can and twice on one that cannot."""
+    return builder.call(_external(builder, "llvm.fmuladd.v16f32", _VECTOR, [_VECTOR] * 3), [a, b, c])
+
+
+def _fused(builder: Any, instruction: str, args: Any) -> Any:
+    """A sum or difference of which a side is a product, as one operation; None for anything else.
+
+    LLVM could fuse them by itself (the flag `contract`), but chooses by the code around: the same function then
+    rounds differently from one caller, or one order of compilation, to the next. What the source says decides here.
+    """
+    left, right = args
+    if instruction in ("fadd", "fsub") and _is_product(right):
+        a, b = right.operands
+        return _multiply_add(builder, builder.fneg(a) if instruction == "fsub" else a, b, left)
+    if instruction in ("fadd", "fsub") and _is_product(left):
+        return _multiply_add(builder, *left.operands, builder.fneg(right) if instruction == "fsub" else right)
+    return None
+
+
+def _is_product(value: Any) -> bool:
+    return isinstance(value, ir.Instruction) and value.opname == "fmul" and value.type == _VECTOR
+
+
 def _declare_binary(op: Callable[..., Any], instruction: str) -> None:
     @infer_global(op)  # pyright: ignore[reportOptionalCall, reportUntypedClassDecorator] - numba has no types here
     class _Template(AbstractTemplate):
@@ -63,7 +86,7 @@ def _declare_binary(op: Callable[..., Any], instruction: str) -> None:
 
     @lower_builtin(op, lanes, lanes)
     def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return getattr(builder, instruction)(args[0], args[1], flags=_FLAGS)
+        return _fused(builder, instruction, args) or getattr(builder, instruction)(*args)
 
 
 for _op, _instruction in (
@@ -239,7 +262,7 @@ def _polynomial(builder: Any, x: Any, coefficients: list[float]) -> Any:
     """Horner's scheme, highest power first."""
     value = _constant(coefficients[0])
     for coefficient in coefficients[1:]:
-        value = builder.fadd(builder.fmul(value, x, flags=_FLAGS), _constant(coefficient), flags=_FLAGS)
+        value = _multiply_add(builder, value, x, _constant(coefficient))
     return value
 
 
@@ -307,8 +330,7 @@ def reciprocal(typing_context, value):
         every = ir.IntType(16)(0xFFFF)
         estimate = _external(builder, "llvm.x86.avx512.rcp14.ps.512", _VECTOR, [_VECTOR, _VECTOR, ir.IntType(16)])
         first = builder.call(estimate, [args[0], args[0], every])
-        error = builder.fsub(_constant(2.0), builder.fmul(args[0], first, flags=_FLAGS), flags=_FLAGS)
-        return builder.fmul(first, error)
+        return builder.fmul(first, _multiply_add(builder, builder.fneg(args[0]), first, _constant(2.0)))
 
     return lanes(lanes), generate
 
@@ -330,6 +352,6 @@ def log2(typing_context, value):
         m = builder.bitcast(kept, _VECTOR)
         s = builder.fdiv(builder.fsub(m, _constant(1.0)), builder.fadd(m, _constant(1.0)))
         series = _polynomial(builder, builder.fmul(s, s), [2 / math.log(2) / k for k in (9, 7, 5, 3, 1)])
-        return builder.fadd(builder.sitofp(exponent, _VECTOR), builder.fmul(series, s))
+        return _multiply_add(builder, series, s, builder.sitofp(exponent, _VECTOR))
 
     return lanes(lanes), generate
