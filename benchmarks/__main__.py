@@ -3,10 +3,15 @@
 import argparse
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from photoreal.cli.launch import BEFORE_TORCH
+
+os.environ |= BEFORE_TORCH | os.environ
 
 from benchmarks.figures import Figure, circumstances, report
 from benchmarks.rasterizer import rasterizer

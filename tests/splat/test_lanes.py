@@ -107,3 +107,22 @@ def test_aligned_arrays_start_on_a_cache_line(length: int):
 def test_a_named_processor_gets_generic_code(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
     assert not lanes._target_has_avx512()
+
+
+@njit
+def sums_of_products(values, out):
+    a, b, c = load(values, 0), load(values, 16), load(values, 32)
+    store(out, 0, a * b + c)
+    store(out, 16, c - a * b)
+    store(out, 32, a * b - c)
+
+
+def test_what_is_fused_is_written_down():
+    """LLVM may not choose: it would round a kernel that was compiled and the same one from the store differently."""
+    values, out = np.random.default_rng(0).uniform(1, 2, 48).astype(np.float32), np.empty(48, np.float32)
+    sums_of_products(values, out)
+    a, b, c = values.astype(np.float64).reshape(3, 16)
+    assert np.abs(out.reshape(3, 16) - [a * b + c, c - a * b, a * b - c]).max() < 3e-7
+    code = "\n".join(sums_of_products.inspect_llvm().values())
+    assert code.count("@llvm.fmuladd.v16f32(<16") >= 3
+    assert not any(flag in code for flag in (" contract ", " fast ", " reassoc "))

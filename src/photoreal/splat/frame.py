@@ -63,25 +63,24 @@ class Frame:
         self._sort(self._project(blocks.reshape(-1), counts, camera))
         self.composite()
 
-    def _project(self, numbers: FloatArray, counts: Counts, camera: FloatArray) -> NDArray[np.int32]:
-        used = np.empty((CHUNKS, 2), np.int32)
+    def _project(self, numbers: FloatArray, counts: Counts, camera: FloatArray) -> int:
+        used = np.empty(CHUNKS, np.int32)
         count, blocks, first = self.blocks * LANES, self.blocks, self.first
         record, depth = self.array("record", count * RECORD), self.array("depth", count)
-        visible = self.array("visible", count, np.int32)
         while True:
             room = self.room
             tiles, rows = (self.array(name, CHUNKS * room, np.int32) for name in ("tiles", "rows"))
-            project(numbers, blocks, counts, camera, self.size, room, record, depth, first, tiles, rows, visible, used)
-            most = int(used[:, 0].max())
+            project(numbers, blocks, counts, camera, self.size, room, record, depth, first, tiles, rows, used)
+            most = int(used.max())
             if most <= room:
-                return used
+                return int(used.sum())
             self.room = most * 5 // 4 + 64
 
-    def _sort(self, used: NDArray[np.int32]) -> None:
-        count, pairs = self.blocks * LANES, int(used[:, 0].sum())
+    def _sort(self, pairs: int) -> None:
+        count = self.blocks * LANES
         order, spare = (self.array(name, count, np.int32) for name in ("order", "spare"))
         keys, spare_keys = (self.array(name, count, np.uint32) for name in ("keys", "spare keys"))
-        visible = gather_visible(self.buffers["visible"], used, self.blocks, CHUNKS, order)
+        visible = gather_visible(self.first, order)
         order = sort_by_depth(order, visible, self.buffers["depth"], spare, keys, spare_keys)
         tile_count = self.padded[0] * self.padded[1] // (TILE_HEIGHT * TILE_WIDTH)
         tile_start = self.array("tile start", tile_count + 1, np.int32)

@@ -167,7 +167,7 @@ class Trainer:
         mask = _NO_MASK if targets.masks is None else targets.masks[view].reshape(-1)
         seen, pictured = frame.array("seen", 3 * height * stride), frame.array("pictured", 3 * height * stride)
         derivatives = frame.array("derivatives", 9 * height * stride)
-        sums = frame.array("sums", height * SUMS).reshape(height, SUMS)
+        sums = frame.array("sums", height * SUMS, np.float64).reshape(height, SUMS)
         rows = frame.array("similarity", 3 * height)
         gradient = frame.array("gradient", 4 * plane)
         gradient.reshape(4, frame.padded[0], stride)[:, height:] = 0
@@ -182,7 +182,7 @@ class Trainer:
             planes, targets.size, stride, camera, background, exposure, mask, seen, pictured, WINDOW, derivatives,
             weights, gradient, sums,
         )  # fmt: skip
-        found = sums.sum(0, dtype=np.float64)
+        found = sums.sum(0)
         unlike = 3 * height * width - rows.sum(dtype=np.float64)
         by_exposure = np.concatenate([found[1:10].reshape(3, 3), found[10:13, None]], 1).ravel()
         if rates.background > 0:

@@ -5,7 +5,7 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit, prange
 
-from photoreal.splat.kernels.blocks import CHUNKS, MEAN, OPACITY, QUATERNION, SCALE
+from photoreal.splat.kernels.blocks import CHUNKS, MEAN, OPACITY, QUATERNION, SCALE, turn_length
 from photoreal.splat.kernels.geometry import (
     affine,
     before_camera,
@@ -198,19 +198,21 @@ def project_backward(
     `extra_depth` is a gradient by depth that did not come through compositing (the median).
     """
     size = counts[0] * LANES
+    length = turn_length(blocks)
     for chunk in prange(CHUNKS):
         flush_denormals()
         scratch = (aligned(16 * LANES), aligned(16 * LANES))
         sums, out = aligned(RECORD * LANES), aligned(size)
         out[:] = 0
-        for block in range(blocks * chunk // CHUNKS, blocks * (chunk + 1) // CHUNKS):
-            drawn = gather_pairs(block, first, pair_gradient, sums)
-            if features > 3:
-                for lane in range(LANES):
-                    i = block * LANES + lane
-                    if record[i * RECORD + REACH] > 0:
-                        sums[lane * RECORD + DEPTH] += extra_depth[i]
-            if drawn:
-                block_backward(numbers, block, counts, cam, record, sums, features, scratch, out, camera[chunk])
-                gradient[block * size : (block + 1) * size] = out
+        for turn in range(chunk * length, blocks, CHUNKS * length):
+            for block in range(turn, min(turn + length, blocks)):
+                drawn = gather_pairs(block, first, pair_gradient, sums)
+                if features > 3:
+                    for lane in range(LANES):
+                        i = block * LANES + lane
+                        if record[i * RECORD + REACH] > 0:
+                            sums[lane * RECORD + DEPTH] += extra_depth[i]
+                if drawn:
+                    block_backward(numbers, block, counts, cam, record, sums, features, scratch, out, camera[chunk])
+                    gradient[block * size : (block + 1) * size] = out
         keep_denormals()

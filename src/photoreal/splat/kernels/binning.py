@@ -11,13 +11,15 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit, prange
 
-from photoreal.splat.kernels.lanes import LANES, item
+from photoreal.splat.kernels.lanes import item
 from photoreal.splat.kernels.shuffles import prefetch
 
 TILE_WIDTH, TILE_HEIGHT = 8, 32
 SHARES = 8
 """Sorting is shared out in so many parts, whatever the number of threads."""
 _DIGITS, _BUCKETS = 11, 1 << 11
+_MANY = 1 << 15
+"""From so many keys on, sorting is shared out."""
 _AHEAD = 8
 F = np.float32
 _LOG2_255 = F(math.log2(255))
@@ -108,40 +110,82 @@ def write_column(column, columns, top, bottom, tiles, rows, start, limit):
     return last - first + 1
 
 
+@njit(**_OPTIONS)
+@no_type_check
+def count_digits(keys, shift, begin, end, histogram):
+    """How often each digit occurs among some keys."""
+    histogram[:] = 0
+    for i in range(begin, end):
+        histogram[(item(keys, i) >> shift) & (_BUCKETS - 1)] += 1
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def starts_from_counts(histogram):
+    """Counts, by share and bucket, become the places from which each share fills each bucket."""
+    place = 0
+    for bucket in range(histogram.shape[1]):
+        for share in range(len(histogram)):
+            here = histogram[share, bucket]
+            histogram[share, bucket] = place
+            place += here
+    return place
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def move_by_digit(order, keys, shift, begin, end, places, spare, spare_keys):
+    """Move some keys, and what they belong to, into their buckets."""
+    for i in range(begin, end):
+        bucket = (item(keys, i) >> shift) & (_BUCKETS - 1)
+        to = places[bucket]
+        places[bucket] = to + 1
+        spare[to] = item(order, i)
+        spare_keys[to] = item(keys, i)
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def sort_few(order, keys, count, spare, spare_keys):
+    """Radix sort by one thread: waking others costs more than they save."""
+    histogram = np.empty((1, _BUCKETS), np.int32)
+    for shift in range(0, 33, _DIGITS):
+        count_digits(keys, shift, 0, count, histogram[0])
+        starts_from_counts(histogram)
+        move_by_digit(order, keys, shift, 0, count, histogram[0], spare, spare_keys)
+        order, spare, keys, spare_keys = spare, order, spare_keys, keys
+    return order
+
+
 @njit(parallel=True, **_OPTIONS)
+@no_type_check
+def sort_many(order, keys, count, spare, spare_keys):
+    """Radix sort by all threads."""
+    histogram = np.empty((SHARES, _BUCKETS), np.int32)
+    for shift in range(0, 33, _DIGITS):
+        for share in prange(SHARES):
+            count_digits(keys, shift, count * share // SHARES, count * (share + 1) // SHARES, histogram[share])
+        starts_from_counts(histogram)
+        for share in prange(SHARES):
+            begin, end = count * share // SHARES, count * (share + 1) // SHARES
+            move_by_digit(order, keys, shift, begin, end, histogram[share], spare, spare_keys)
+        order, spare, keys, spare_keys = spare, order, spare_keys, keys
+    return order
+
+
+@njit(**_OPTIONS)
 @no_type_check
 def sort_by_depth(order, count, depth, spare, keys, spare_keys):
     """Sort the first `count` numbers of `order` by the positive depths that they point to; equal ones keep their order.
 
     Radix sort of the floats' bits, eleven at a time; the other arrays are scratch.
     """
-    shares = SHARES if count > 1 << 15 else 1
-    histogram = np.zeros((shares, _BUCKETS), np.int32)
     bits = depth.view(np.uint32)
-    for share in prange(shares):
-        for i in range(count * share // shares, count * (share + 1) // shares):
-            keys[i] = bits[order[i]]
-    for shift in range(0, 33, _DIGITS):
-        histogram[:] = 0
-        for share in prange(shares):
-            for i in range(count * share // shares, count * (share + 1) // shares):
-                histogram[share, (keys[i] >> shift) & (_BUCKETS - 1)] += 1
-        place = 0
-        for bucket in range(_BUCKETS):
-            for share in range(shares):
-                here = histogram[share, bucket]
-                histogram[share, bucket] = place
-                place += here
-        for share in prange(shares):
-            for i in range(count * share // shares, count * (share + 1) // shares):
-                bucket = (keys[i] >> shift) & (_BUCKETS - 1)
-                to = histogram[share, bucket]
-                histogram[share, bucket] = to + 1
-                spare[to] = order[i]
-                spare_keys[to] = keys[i]
-        order, spare = spare, order
-        keys, spare_keys = spare_keys, keys
-    return order
+    for i in range(count):
+        keys[i] = bits[item(order, i)]
+    if count > _MANY:
+        return sort_many(order, keys, count, spare, spare_keys)
+    return sort_few(order, keys, count, spare, spare_keys)
 
 
 @njit(parallel=True, **_OPTIONS)
@@ -157,14 +201,8 @@ def sort_pairs(order, count, first, tiles, rows, histogram, tile_start, gaussian
             i = 2 * item(order, rank)
             for p in range(item(first, i), item(first, i + 1)):
                 mine[item(tiles, p)] += 1
-    position = 0
-    for tile in range(tile_count):
-        tile_start[tile] = position
-        for share in range(SHARES):
-            here = histogram[share, tile]
-            histogram[share, tile] = position
-            position += here
-    tile_start[tile_count] = position
+    tile_start[tile_count] = starts_from_counts(histogram)
+    tile_start[:tile_count] = histogram[0]
     for share in prange(SHARES):
         mine = histogram[share]
         for rank in range(count * share // SHARES, count * (share + 1) // SHARES):
@@ -194,12 +232,10 @@ def deal_tiles(tile_start, dealt, hands):
 
 @njit(**_OPTIONS)
 @no_type_check
-def gather_visible(visible, used, blocks, chunks, order):
-    """Move the visible Gaussians of all chunks together; returns how many there are."""
+def gather_visible(first, order):
+    """Write the numbers of the Gaussians that have pairs to `order`; returns how many there are."""
     count = 0
-    for chunk in range(chunks):
-        begin = blocks * chunk // chunks * LANES
-        for i in range(begin, begin + used[chunk, 1]):
-            order[count] = visible[i]
-            count += 1
+    for i in range(len(first)):
+        order[count] = i
+        count += first[i, 1] > first[i, 0]
     return count

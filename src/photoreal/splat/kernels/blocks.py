@@ -66,6 +66,15 @@ def morton_codes(cells, codes):
         codes[i] = code
 
 
+@njit(**_OPTIONS)
+@no_type_check
+def turn_length(blocks):
+    """Chunks take turns at so many blocks: neighbours are drawn together, so none gets all the work of a view, while
+    what lies together in memory is read together.
+    """
+    return max(1, min(16, blocks // (4 * CHUNKS)))
+
+
 def aligned_empty(length: int, kind: type[np.generic] = np.float32) -> NDArray[Any]:
     """An uninitialised array that starts on a cache line: vectors that lie across two lines cost twice the time."""
     size = np.dtype(kind).itemsize

@@ -67,7 +67,8 @@ def _fused(builder: Any, instruction: str, args: Any) -> Any:
         a, b = right.operands
         return _multiply_add(builder, builder.fneg(a) if instruction == "fsub" else a, b, left)
     if instruction in ("fadd", "fsub") and _is_product(left):
-        return _multiply_add(builder, *left.operands, builder.fneg(right) if instruction == "fsub" else right)
+        a, b = left.operands
+        return _multiply_add(builder, a, b, builder.fneg(right) if instruction == "fsub" else right)
     return None
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit, prange
 
 from photoreal.splat.kernels.binning import SLACK, pairs_of, tile_columns, write_column
-from photoreal.splat.kernels.blocks import CHUNKS, OPACITY, QUATERNION, SCALE
+from photoreal.splat.kernels.blocks import CHUNKS, OPACITY, QUATERNION, SCALE, turn_length
 from photoreal.splat.kernels.geometry import (
     LOG2E,
     affine,
@@ -184,12 +184,8 @@ def project_block(numbers, block, counts, cam, size, Y, strips, record, depth):
 
 @njit(**_OPTIONS)
 @no_type_check
-def bin_block(block, record, size, strips, first, tiles, tile_rows, visible, ends):
-    """Write the pairs of one block's Gaussians; `ends` and the result: ends of the chunk's pairs and visible Gaussians.
-
-    Pairs that find no room before the third number of `ends` are only counted.
-    """
-    end, seen, limit = ends
+def bin_block(block, record, size, strips, first, tiles, tile_rows, end, limit):
+    """Write the pairs of one block's Gaussians from `end` on, those beyond `limit` not; returns their end."""
     for lane in range(LANES):
         i = block * LANES + lane
         first[i, 0] = end
@@ -200,11 +196,8 @@ def bin_block(block, record, size, strips, first, tiles, tile_rows, visible, end
             else:
                 found = pairs_of(record, i * RECORD, size, tiles, tile_rows, end, limit)
             end += found
-            if found > 0:
-                visible[seen] = i
-                seen += 1
         first[i, 1] = end
-    return end, seen, limit
+    return end
 
 
 @njit(**_OPTIONS)
@@ -223,19 +216,20 @@ def near_pairs(column, last, size, strips, lane, tiles, tile_rows, start, limit)
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
-def project(numbers, blocks, counts, cam, size, room, record, depth, first, tiles, tile_rows, visible, used):
+def project(numbers, blocks, counts, cam, size, room, record, depth, first, tiles, tile_rows, used):
     """Records and pairs of all Gaussians.
 
-    Chunk c writes its pairs from c * room on and the visible Gaussians from its first Gaussian on. `used` receives how
-    many of both each chunk has; where there are more pairs than `room`, all must be done again with more room.
+    Chunk c writes its pairs from c * room on. `used` receives how many each chunk has; where one has more than `room`,
+    all must be done again with more room.
     """
+    length = turn_length(blocks)
     for chunk in prange(CHUNKS):
         flush_denormals()
         Y, strips = aligned(16 * LANES), aligned(6 * LANES)
-        begin = blocks * chunk // CHUNKS
-        ends = (chunk * room, begin * LANES, chunk * room + room)
-        for block in range(begin, blocks * (chunk + 1) // CHUNKS):
-            project_block(numbers, block, counts, cam, size, Y, strips, record, depth)
-            ends = bin_block(block, record, size, strips, first, tiles, tile_rows, visible, ends)
-        used[chunk, 0], used[chunk, 1] = ends[0] - chunk * room, ends[1] - begin * LANES
+        end = chunk * room
+        for turn in range(chunk * length, blocks, CHUNKS * length):
+            for block in range(turn, min(turn + length, blocks)):
+                project_block(numbers, block, counts, cam, size, Y, strips, record, depth)
+                end = bin_block(block, record, size, strips, first, tiles, tile_rows, end, chunk * room + room)
+        used[chunk] = end - chunk * room
         keep_denormals()

@@ -10,7 +10,7 @@ from numba import njit, prange
 
 from photoreal.splat.harmonics import Y_0
 from photoreal.splat.kernels.backward import block_backward, gather_pairs
-from photoreal.splat.kernels.blocks import CHUNKS, OPACITY, SCALE
+from photoreal.splat.kernels.blocks import CHUNKS, OPACITY, SCALE, turn_length
 from photoreal.splat.kernels.geometry import LOG2E, rotation_of, scales_of, view_direction
 from photoreal.splat.kernels.lanes import (
     LANES,
@@ -121,27 +121,29 @@ def train(
 ):  # fmt: skip
     """Update all Gaussians that are drawn. `rates` has one learning rate for each row of a block that is to learn."""
     size, rows = counts[0] * LANES, len(rates)
+    length = turn_length(blocks)
     for chunk in prange(CHUNKS):
         flush_denormals()
         scratch = (aligned(16 * LANES), aligned(16 * LANES))
         sums, out = aligned(RECORD * LANES), aligned(size)
         out[:] = 0
         camera = aligned(16 * LANES)
-        for block in range(blocks * chunk // CHUNKS, blocks * (chunk + 1) // CHUNKS):
-            if gather_pairs(block, first, pair_gradient, sums):
-                at = block * size
-                camera[:] = 0
-                block_backward(numbers, block, counts, cam, record, sums, 3, scratch, out, camera)
-                drawn = load_columns(record, block * LANES * RECORD)[REACH]
-                note_need(numbers, at, cam, drawn, out, block * LANES, need, shown)
-                add_penalties(numbers, at, penalties[0], penalties[1], out)
-                adam(numbers, mean, square, at, rows, drawn, out, rates, corrections)
-                if noise_weight > 0:
-                    explore(
-                        numbers,
-                        at,
-                        where_less(spread(_ZERO), drawn, spread(F(noise_weight)), spread(_ZERO)),
-                        noise,
-                        seed + 3 * block,
-                    )
+        for turn in range(chunk * length, blocks, CHUNKS * length):
+            for block in range(turn, min(turn + length, blocks)):
+                if gather_pairs(block, first, pair_gradient, sums):
+                    at = block * size
+                    camera[:] = 0
+                    block_backward(numbers, block, counts, cam, record, sums, 3, scratch, out, camera)
+                    drawn = load_columns(record, block * LANES * RECORD)[REACH]
+                    note_need(numbers, at, cam, drawn, out, block * LANES, need, shown)
+                    add_penalties(numbers, at, penalties[0], penalties[1], out)
+                    adam(numbers, mean, square, at, rows, drawn, out, rates, corrections)
+                    if noise_weight > 0:
+                        explore(
+                            numbers,
+                            at,
+                            where_less(spread(_ZERO), drawn, spread(F(noise_weight)), spread(_ZERO)),
+                            noise,
+                            seed + 3 * block,
+                        )
         keep_denormals()
