@@ -13,10 +13,10 @@ from photoreal.splat.appearance import (
     expose,
 )
 from photoreal.splat.cpu import rasterize_numba, render_colour
-from photoreal.splat.density import DensityConfig
-from photoreal.splat.fit import FitConfig, FitStep, fit
-from photoreal.splat.initial import carved_points, gaussians_from_points
-from photoreal.splat.loss import photometric_loss
+from photoreal.splat.fitting.density import DensityConfig
+from photoreal.splat.fitting.fit import FitConfig, FitStep, fit
+from photoreal.splat.fitting.initial import carved_points, gaussians_from_points
+from photoreal.splat.fitting.loss import photometric_loss
 from photoreal.splat.reference import rasterize_torch
 from photoreal.splat.renders import Rasterizer, Renders
 

@@ -4,9 +4,9 @@ import torch
 
 from photoreal.core import Points
 from photoreal.splat import gaussians_from_points
-from photoreal.splat.density import opacity_of
+from photoreal.splat.fitting.density import opacity_of
+from photoreal.splat.fitting.initial import neighbour_distance
 from photoreal.splat.harmonics import Y_0
-from photoreal.splat.initial import neighbour_distance
 
 
 def grid_points(side: int = 6, step: float = 0.5) -> Points:

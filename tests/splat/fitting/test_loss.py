@@ -7,7 +7,7 @@ from skimage.metrics import structural_similarity as skimage_similarity
 from torch.nn.functional import conv2d
 
 from photoreal.splat import photometric_loss
-from photoreal.splat.loss import structural_similarity
+from photoreal.splat.fitting.loss import structural_similarity
 
 
 def images(height: int = 45, width: int = 53) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from photoreal.core import Gaussians, matrix_from_quaternion
-from photoreal.splat.density import constant_logit, copies_of, draw_sources, opacity_of
+from photoreal.splat.fitting.density import constant_logit, copies_of, draw_sources, opacity_of
 from photoreal.splat.kernels.blocks import (
     MEAN,
     OPACITY,

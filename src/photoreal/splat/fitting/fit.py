@@ -10,12 +10,12 @@ import torch
 
 from photoreal.core import Capture, Gaussians, Points, Value, unit_from_bytes
 from photoreal.splat.appearance import Background, Exposures, constant_background
-from photoreal.splat.density import DensityConfig, opacity_of
+from photoreal.splat.fitting.density import DensityConfig, opacity_of
+from photoreal.splat.fitting.initial import gaussians_from_points, scene_extent, with_far_shell
+from photoreal.splat.fitting.optimise import gaussians_of, grow, population_of, relocate
+from photoreal.splat.fitting.training import Rates, Small, Trainer, deviates, falling, targets_of
 from photoreal.splat.harmonics import Y_0
-from photoreal.splat.initial import gaussians_from_points, scene_extent, with_far_shell
 from photoreal.splat.kernels.blocks import OPACITY
-from photoreal.splat.optimise import gaussians_of, grow, population_of, relocate
-from photoreal.splat.training import Rates, Small, Trainer, deviates, falling, targets_of
 
 _PIXELS_A_GAUSSIAN = 10
 

@@ -1,15 +1,15 @@
 """Copies that look like their original, and moves that keep the count."""
 
 import torch
+from blobs import random_gaussians
 from hypothesis import given
 from hypothesis import strategies as st
-from test_rasterizers import random_gaussians
 
 from photoreal.core import Cameras
 from photoreal.splat import rasterize_numba
-from photoreal.splat.density import copies_of, draw_sources, opacity_of
+from photoreal.splat.fitting.density import copies_of, draw_sources, opacity_of
+from photoreal.splat.fitting.optimise import gaussians_of, grow, population_of, relocate, sort_in_space
 from photoreal.splat.harmonics import opacity_from_logit
-from photoreal.splat.optimise import gaussians_of, grow, population_of, relocate, sort_in_space
 
 
 @given(st.floats(0.01, 0.98), st.integers(1, 51))

@@ -10,11 +10,11 @@ import torch
 from photoreal.core import Cameras, Gaussians, pixel_rays, unit_from_bytes
 from photoreal.splat import expose, photometric_loss, render_colour
 from photoreal.splat.appearance import Background, Exposures
+from photoreal.splat.fitting.initial import gaussians_from_points
+from photoreal.splat.fitting.optimise import gaussians_of, population_of
+from photoreal.splat.fitting.training import Rates, Small, Targets, Trainer, deviates, falling, targets_of
 from photoreal.splat.harmonics import harmonic_basis
-from photoreal.splat.initial import gaussians_from_points
 from photoreal.splat.kernels.blocks import OPACITY, unpack
-from photoreal.splat.optimise import gaussians_of, population_of
-from photoreal.splat.training import Rates, Small, Targets, Trainer, deviates, falling, targets_of
 from photoreal.synth import toy_scene
 
 RATES = Rates(

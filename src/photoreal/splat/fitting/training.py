@@ -8,13 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from photoreal.core import Capture
+from photoreal.splat.fitting.optimise import Population, sort_in_space
 from photoreal.splat.frame import FloatArray, Frame, camera_numbers
 from photoreal.splat.kernels.blocks import OPACITY, QUATERNION, SCALE
 from photoreal.splat.kernels.lanes import LANES
 from photoreal.splat.kernels.photometric import SUMS, expose, unexpose
 from photoreal.splat.kernels.similarity import WINDOW, similarity
 from photoreal.splat.kernels.update import BETA1, BETA2, NOISE, train
-from photoreal.splat.optimise import Population, sort_in_space
 
 _NO_MASK = np.empty(0, np.uint8)
 
