@@ -1,4 +1,4 @@
-"""Gaussian splatting: a torch rasterizer that is the specification, a numba one that is fast on a CPU, and `fit`.
+"""Gaussian splatting: a torch rasterizer that is the specification, a fast one for the CPU, gsplat for CUDA, and `fit`.
 
 `fit` turns a capture into Gaussians step by step.
 """
@@ -14,9 +14,10 @@ from photoreal.splat.appearance import (
 )
 from photoreal.splat.cpu import rasterize_numba, render_colour
 from photoreal.splat.fitting.density import DensityConfig
-from photoreal.splat.fitting.fit import FitConfig, FitStep, fit
+from photoreal.splat.fitting.fit import FitConfig, FitStep, device_of, fit
 from photoreal.splat.fitting.initial import carved_points, gaussians_from_points
 from photoreal.splat.fitting.loss import photometric_loss
+from photoreal.splat.gsplat import gsplat_problem, rasterize_gsplat
 from photoreal.splat.reference import rasterize_torch
 from photoreal.splat.renders import Rasterizer, Renders
 
@@ -32,11 +33,14 @@ __all__ = [
     "background_image",
     "carved_points",
     "constant_background",
+    "device_of",
     "equal_exposures",
     "expose",
     "fit",
     "gaussians_from_points",
+    "gsplat_problem",
     "photometric_loss",
+    "rasterize_gsplat",
     "rasterize_numba",
     "rasterize_torch",
     "render_colour",

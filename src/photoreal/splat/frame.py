@@ -152,3 +152,12 @@ def camera_numbers(camera: Cameras) -> FloatArray:
     extra_x, extra_y = MARGIN * 0.5 * width / fx, MARGIN * 0.5 * height / fy
     clamps = [-cx / fx - extra_x, (width - cx) / fx + extra_x, -cy / fy - extra_y, (height - cy) / fy + extra_y]
     return np.concatenate([pose[:3, :3].ravel(), pose[:3, 3], [fx, fy, cx, cy], clamps]).astype(np.float32)
+
+
+def camera_of(numbers: FloatArray, size: tuple[int, int]) -> Cameras:
+    """The camera whose `camera_numbers` these are."""
+    pose, intrinsics = torch.eye(4), torch.eye(3)
+    pose[:3, :3], pose[:3, 3] = torch.from_numpy(numbers[:9].reshape(3, 3)), torch.from_numpy(numbers[9:12])
+    fx, fy, cx, cy = (float(n) for n in numbers[12:16])
+    intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2] = fx, fy, cx, cy
+    return Cameras(pose[None], intrinsics[None], size)

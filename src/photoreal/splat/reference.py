@@ -56,7 +56,7 @@ def project_gaussians(gaussians: Gaussians, camera: Cameras) -> Projected:
         z,
         view_opacities(seen.opacity_harmonics, direction),
         view_colours(seen.colour_harmonics, direction),
-        _facing_normals(rotation, scale, offset),
+        facing_normals(rotation, scale, offset),
     )
 
 
@@ -74,9 +74,10 @@ def _jacobian(
     return torch.stack(rows, dim=1).unflatten(1, (2, 3))
 
 
-def _facing_normals(
+def facing_normals(
     rotation: Float[Tensor, "M 3 3"], scale: Float[Tensor, "M 3"], offset: Float[Tensor, "M 3"]
 ) -> Float[Tensor, "M 3"]:
+    """Shortest axes, turned against the offsets from the camera."""
     shortest: Int64[Tensor, " M"] = scale.detach().argmin(1)
     axis = torch.take_along_dim(rotation, shortest[:, None, None].expand(-1, 3, 1), dim=2).squeeze(2)
     away = (axis * offset).sum(1, keepdim=True).detach() > 0

@@ -14,7 +14,9 @@ from photoreal.splat import (
     Splats,
     background_image,
     carved_points,
+    device_of,
     fit,
+    gsplat_problem,
     render_colour,
 )
 from photoreal.stages.config import ReconstructConfig
@@ -43,6 +45,9 @@ def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
     if len(points) < _ENOUGH_POINTS:
         points = carved_points(seen, seed=config.seed)
         notes = (f"{len(scene.points)} points came with the cameras, so splats start from {len(points)} random ones",)
+    device = device_of(config.fit)
+    if device == "cpu" and config.fit.device == "auto" and torch.cuda.is_available():
+        notes = (*notes, f"the GPU is not used for splats: {gsplat_problem()}")
     yield Progress("splat", "compiling kernels (up to a minute the first time)", 0, 0)
     curves: dict[str, list[list[float]]] = {"loss": [], "held_out_psnr": [], "gaussians": []}
     last: FitStep | None = None
@@ -61,7 +66,7 @@ def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
     )
     figures = {"gaussians": float(len(last.gaussians)), "steps": float(last.index), "loss": last.loss}
     return Outcome(
-        "embedded: numba rasterizer",
+        "embedded: numba rasterizer" if device == "cpu" else "gsplat on CUDA",
         figures,
         curves,
         notes,

@@ -7,7 +7,7 @@ from skimage.metrics import structural_similarity as skimage_similarity
 from torch.nn.functional import conv2d
 
 from photoreal.splat import photometric_loss
-from photoreal.splat.fitting.loss import structural_similarity
+from photoreal.splat.fitting.loss import similarity_by_convolution, structural_similarity
 
 
 def images(height: int = 45, width: int = 53) -> tuple[torch.Tensor, torch.Tensor]:
@@ -76,3 +76,15 @@ def test_masked_pixels_do_not_count():
     losses[1].backward()
     assert leaves[1].grad[:, :, 20:].abs().max() == 0
     assert leaves[1].grad[:, :, :20].abs().max() > 0
+
+
+def test_convolutions_give_the_same_similarity_and_gradient():
+    generator = torch.Generator().manual_seed(1)
+    image, reference = torch.rand(2, 3, 23, 38, generator=generator).unbind(0)
+    wanted, gradient = structural_similarity(image, reference)
+    image.requires_grad_()
+    found = similarity_by_convolution(image, reference)
+    found.backward()
+    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+    assert image.grad is not None
+    torch.testing.assert_close(image.grad, gradient, atol=1e-8, rtol=1e-3)

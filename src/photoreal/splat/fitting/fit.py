@@ -8,15 +8,18 @@ from typing import Literal
 import numpy as np
 import torch
 
-from photoreal.core import Capture, Gaussians, Points, Value, unit_from_bytes
+from photoreal.core import Capture, Gaussians, MissingDependencyError, Points, Value, unit_from_bytes
 from photoreal.splat.appearance import Background, Exposures, constant_background
+from photoreal.splat.fitting.autograd import AutogradTrainer
 from photoreal.splat.fitting.density import DensityConfig, opacity_of
 from photoreal.splat.fitting.initial import gaussians_from_points, scene_extent, with_far_shell
 from photoreal.splat.fitting.optimise import gaussians_of, grow, population_of, relocate
 from photoreal.splat.fitting.training import Rates, Small, Trainer, deviates, falling, targets_of
+from photoreal.splat.gsplat import draw_gsplat, gsplat_problem
 from photoreal.splat.harmonics import Y_0
 from photoreal.splat.kernels.blocks import OPACITY
 
+CUDA = "cuda"
 _PIXELS_A_GAUSSIAN = 10
 
 
@@ -66,6 +69,8 @@ class FitConfig:
     """Learning rate of log scales."""
     rotation_rate: float = 1e-3
     """Learning rate of quaternions."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to fit: auto takes the GPU where there is one and gsplat runs on it."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +149,24 @@ def _start(capture: Capture, points: Points, config: FitConfig, seed: int) -> tu
     background = _first_background(capture, config).harmonics.numpy().reshape(1, -1)
     cap = min(config.max_gaussians, capture.photos.masks.numel() // _PIXELS_A_GAUSSIAN)
     noise = deviates(torch.Generator().manual_seed(seed + 1))
-    trainer = Trainer(population_of(first), Small(background), Small(exposures), config.dissimilarity, noise, cap)
+    parts = (population_of(first), Small(background), Small(exposures), config.dissimilarity, noise, cap)
+    on_gpu = device_of(config) == "cuda"
+    trainer = AutogradTrainer(*parts, draw=draw_gsplat, device=CUDA) if on_gpu else Trainer(*parts)
     return trainer, scene_extent(capture.cameras, points)
+
+
+def device_of(config: FitConfig) -> Literal["cpu", "cuda"]:
+    """Where a fit runs.
+
+    Raises:
+        MissingDependencyError: CUDA is asked for by name and gsplat cannot run here.
+    """
+    problem = None if config.device == "cpu" else gsplat_problem()
+    if config.device == "cuda" and problem:
+        raise MissingDependencyError(
+            f"splats cannot be fitted on a GPU here: {problem}; leave out the device, or ask for cpu"
+        )
+    return "cpu" if problem or config.device == "cpu" else "cuda"
 
 
 def _first_background(capture: Capture, config: FitConfig) -> Background:
@@ -185,7 +206,7 @@ def _change_density(trainer: Trainer, step: int, photos: int, config: FitConfig,
     density, end = config.density, int(config.steps * config.density.stop)
     if step < density.start * config.steps or (step + 1) % density.every:
         return
-    population = trainer.population
+    population = trainer.fetch()
     count = population.count
     dead = opacity_of(population.column(OPACITY)) <= density.dead_opacity
     if step >= photos:
@@ -204,4 +225,4 @@ def _state(trainer: Trainer, index: int, loss: float) -> FitStep:
     affine = torch.from_numpy(trainer.exposures.value.reshape(-1, 3, 4).copy())
     background = Background(torch.from_numpy(trainer.background.value.reshape(-1, 3).copy()))
     exposures = Exposures(affine[..., :3].contiguous(), affine[..., 3].contiguous())
-    return FitStep(index, loss, gaussians_of(trainer.population), background, exposures)
+    return FitStep(index, loss, gaussians_of(trainer.fetch()), background, exposures)

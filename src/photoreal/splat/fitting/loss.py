@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from photoreal.splat.kernels.similarity import WINDOW, similarity, similarity_gradient
+from photoreal.splat.kernels.similarity import C1, C2, RADIUS, WINDOW, similarity, similarity_gradient
 
 
 def photometric_loss(
@@ -23,9 +23,26 @@ def photometric_loss(
     Masked pixels are taken for perfect, and their share is divided out of both terms.
     """
     share = mask.float().mean().clamp_min(1e-6)
-    seen = rendered if bool(mask.all()) else torch.where(mask, rendered, photo)
+    seen = torch.where(mask, rendered, photo)
+    if rendered.device.type != "cpu":
+        unlike = 1 - similarity_by_convolution(seen, photo)
+        return ((1 - dissimilarity) * (seen - photo).abs().mean() + dissimilarity * unlike) / share
     loss = _Photometric.apply(seen, photo, dissimilarity)
     return loss / share  # pyright: ignore[reportOperatorIssue, reportReturnType]
+
+
+def similarity_by_convolution(image: Float[Tensor, "C H W"], reference: Float[Tensor, "C H W"]) -> Float[Tensor, ""]:
+    """What `structural_similarity` gives, by torch alone, on any device."""
+    window = torch.from_numpy(WINDOW).to(image)
+
+    def windowed(planes: Tensor) -> Tensor:
+        down = torch.nn.functional.conv2d(planes[:, None], window[None, None, :, None], padding=(RADIUS, 0))
+        return torch.nn.functional.conv2d(down, window[None, None, None], padding=(0, RADIUS))[:, 0]
+
+    mx, my = windowed(image), windowed(reference)
+    xx, yy = windowed(image * image) - mx * mx, windowed(reference * reference) - my * my
+    xy = windowed(image * reference) - mx * my
+    return ((2 * mx * my + C1) * (2 * xy + C2) / ((mx * mx + my * my + C1) * (xx + yy + C2))).mean()
 
 
 def structural_similarity(

@@ -188,9 +188,17 @@ class Trainer:
         if rates.background > 0:
             self.background.update(0, found[13 : 13 + len(background)], rates.background)
         if rates.exposures > 0:
-            self.exposures.update(view, by_exposure, rates.exposures)
-            self.exposures.value -= self.exposures.value.mean(0) - np.eye(3, 4, dtype=np.float32).ravel()
+            self.learn_exposure(view, by_exposure, rates.exposures)
         return gradient, float((1 - d) * found[0] / pixels + d * unlike / pixels)
+
+    def learn_exposure(self, view: int, gradient: NDArray[np.float64], rate: float) -> None:
+        """One step for one photo; the mean over the photos stays the identity."""
+        self.exposures.update(view, gradient, rate)
+        self.exposures.value -= self.exposures.value.mean(0) - np.eye(3, 4, dtype=np.float32).ravel()
+
+    def fetch(self) -> Population:
+        """The Gaussians as they are now."""
+        return self.population
 
     def settle(self) -> None:
         """After Gaussians were moved or added: sort them in space, and count need anew."""

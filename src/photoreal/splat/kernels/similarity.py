@@ -18,7 +18,8 @@ RADIUS = 5
 _window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * 1.5**2))
 WINDOW = (_window / _window.sum()).astype(np.float32)
 _W0, _W1, _W2, _W3, _W4, _W5 = (F(v) for v in WINDOW[:6])
-_C1, _C2 = F(0.01**2), F(0.03**2)
+C1, C2 = 0.01**2, 0.03**2
+_C1, _C2 = F(C1), F(C2)
 _TWO, _ZERO = F(2), F(0)
 MARGIN = 16
 """Zeros on either side of a row buffer."""
