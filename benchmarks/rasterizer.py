@@ -17,9 +17,9 @@ from benchmarks.subjects import absent, resized, solved, split, view_psnr
 from photoreal.core import Cameras, Capture, Gaussians, Points
 from photoreal.io import ReadConfig, read_photos
 from photoreal.splat import FitConfig, fit, rasterize_numba, rasterize_torch
-from photoreal.splat.initial import gaussians_from_points
-from photoreal.splat.optimise import population_of
-from photoreal.splat.training import Rates, Small, Trainer, deviates, targets_of
+from photoreal.splat.fitting.initial import gaussians_from_points
+from photoreal.splat.fitting.optimise import population_of
+from photoreal.splat.fitting.training import Rates, Small, Trainer, deviates, targets_of
 from photoreal.synth import toy_scene
 
 RATES = Rates(1.6e-4, 5e-3, 1e-3, 0.18, 2.5e-3, 2e-3, 1e-3, 0.0, 0.0, 0.0)
