@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from photoreal.core import Cameras, Gaussians
-from photoreal.splat.frame import FloatArray, Frame, camera_numbers
+from photoreal.splat.frame import NOT_SMOOTHED, FloatArray, Frame, camera_numbers
 from photoreal.splat.kernels.backward import CAMERA_GRADIENTS, project_backward
 from photoreal.splat.kernels.blocks import CHUNKS, pack, unpack
 from photoreal.splat.kernels.lanes import LANES
@@ -115,7 +115,7 @@ def _backward(ctx: Any, gradient: FloatArray, extra_depth: FloatArray) -> tuple[
     project_backward(
         blocks.reshape(-1), len(blocks), counts, ctx.camera, frame.buffers["record"],
         frame.first, frame.pair_gradients(gradient), extra_depth,
-        frame.features, found.reshape(-1), camera,
+        frame.features, NOT_SMOOTHED, found.reshape(-1), camera,
     )  # fmt: skip
     fields = [torch.from_numpy(field) for field in unpack(found, ctx.count, counts[1])]
     sums = camera.astype(np.float64).reshape(CHUNKS, CAMERA_GRADIENTS, LANES).sum((0, 2))

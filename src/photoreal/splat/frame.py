@@ -28,6 +28,8 @@ FloatArray = NDArray[np.float32]
 Counts = tuple[int, int, int, int]
 """Rows of a block, then opacity harmonics, stored colour harmonics and used colour harmonics of a Gaussian."""
 
+NOT_SMOOTHED: FloatArray = np.empty(0, np.float32)
+
 
 @dataclass
 class Frame:
@@ -55,22 +57,33 @@ class Frame:
         return buffer[:length]
 
     def draw(
-        self, blocks: FloatArray, counts: Counts, camera: FloatArray, size: tuple[int, int], features: int
+        self,
+        blocks: FloatArray,
+        counts: Counts,
+        camera: FloatArray,
+        size: tuple[int, int],
+        features: int,
+        smoothing: FloatArray = NOT_SMOOTHED,
     ) -> None:
-        """Fill `planes`: the features over black, then the transmittance; and the median where there are 7 features."""
+        """Fill `planes`: the features over black, then the transmittance; and the median where there are 7 features.
+
+        `smoothing`: a variance that is added to each Gaussian's own, in squared world units.
+        """
         self.size, self.features, self.blocks = size, features, len(blocks)
         self.padded = (-(-size[0] // TILE_HEIGHT) * TILE_HEIGHT, -(-size[1] // LANES) * LANES)
-        self._sort(self._project(blocks.reshape(-1), counts, camera))
+        self._sort(self._project(blocks.reshape(-1), counts, camera, smoothing))
         self.composite()
 
-    def _project(self, numbers: FloatArray, counts: Counts, camera: FloatArray) -> int:
+    def _project(self, numbers: FloatArray, counts: Counts, camera: FloatArray, smoothing: FloatArray) -> int:
         used = np.empty(CHUNKS, np.int32)
         count, blocks, first = self.blocks * LANES, self.blocks, self.first
         record, depth = self.array("record", count * RECORD), self.array("depth", count)
         while True:
             room = self.room
             tiles, rows = (self.array(name, CHUNKS * room, np.int32) for name in ("tiles", "rows"))
-            project(numbers, blocks, counts, camera, self.size, room, record, depth, first, tiles, rows, used)
+            project(
+                numbers, blocks, counts, camera, self.size, smoothing, room, record, depth, first, tiles, rows, used
+            )
             most = int(used.max())
             if most <= room:
                 return int(used.sum())

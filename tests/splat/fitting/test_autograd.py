@@ -41,10 +41,10 @@ def scene():
     return made.capture.replace(photos=photos, cameras=made.capture.cameras.map(lambda t: t.float())), made.points
 
 
-def parts(scene):
+def parts(scene, *, opacity_degree: int = 1):
     capture, points = scene
     generator = torch.Generator().manual_seed(5)
-    gaussians = gaussians_from_points(points, opacity_degree=1)
+    gaussians = gaussians_from_points(points, opacity_degree=opacity_degree)
     gaussians = gaussians.map(lambda t: t + 0.1 * torch.randn(t.shape, generator=generator))
     background = 0.3 * torch.randn(1, 48, generator=generator).numpy()
     exposures = np.tile(np.eye(3, 4, dtype=np.float32).ravel(), (len(capture), 1))
@@ -52,14 +52,18 @@ def parts(scene):
     return population_of(gaussians), Small(background), Small(exposures), 0.2, deviates(generator), 1000
 
 
-@pytest.mark.parametrize("colours", [16, 4])
-def test_both_trainers_do_the_same(scene, colours: int):
-    targets = targets_of(scene[0], 1.0)
-    ours, theirs = Trainer(*parts(scene)), AutogradTrainer(*parts(scene), draw=draw, device="cpu")
+@pytest.mark.parametrize(("colours", "smoothed"), [(16, False), (4, False), (16, True)])
+def test_both_trainers_do_the_same(scene, colours: int, smoothed: bool):
+    targets, as_if = targets_of(scene[0], 1.0), scene[0].cameras.resized((9, 13))
+
+    def start() -> tuple:
+        return (*parts(scene, opacity_degree=0), as_if) if smoothed else parts(scene)
+
+    ours, theirs = Trainer(*start()), AutogradTrainer(*start(), draw=draw, device="cpu")
     for step in range(4):
         losses = [trainer.train(targets, step % 3, colours, RATES) for trainer in (ours, theirs)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-3)
-    first, population = Trainer(*parts(scene)).fetch(), theirs.fetch()
+    first, population = Trainer(*start()).fetch(), theirs.fetch()
     moved = np.abs(ours.population.values - first.values)
     assert moved[:, : 14 + 3 * (colours - 1)].max() > 0
     for name, tolerance in {"mean": 5e-3, "square": 5e-3, "values": 5e-2}.items():  # Adam enlarges least gradients

@@ -15,6 +15,7 @@ from torch import Tensor
 from photoreal.core import Cameras, Gaussians, matrix_from_quaternion, pixel_rays, unit_from_bytes
 from photoreal.splat.fitting.loss import photometric_loss
 from photoreal.splat.fitting.optimise import Population, gaussians_of
+from photoreal.splat.fitting.smoothing import smoothed_gaussians
 from photoreal.splat.fitting.training import Rates, Targets, Trainer
 from photoreal.splat.frame import camera_of
 from photoreal.splat.harmonics import Y_0, harmonic_basis
@@ -60,7 +61,7 @@ class AutogradTrainer(Trainer):
         camera = camera_of(targets.cameras[view], targets.size).to(self.device)
         affine = torch.from_numpy(self.exposures.value[view].reshape(3, 4)).to(self.device).requires_grad_()
         harmonics = torch.from_numpy(self.background.value.reshape(-1, 3)).to(self.device).requires_grad_()
-        colour, transmittance, drawn = self.draw(Gaussians(**used), camera)
+        colour, transmittance, drawn = self.draw(self._as_drawn(Gaussians(**used)), camera)
         scene = colour + transmittance * _sphere(harmonics, camera)
         seen = (affine[:, :3] @ scene.flatten(1) + affine[:, 3:]).view(scene.shape)
         photo, mask = self._photo(targets, view)
@@ -73,6 +74,11 @@ class AutogradTrainer(Trainer):
         self._explore(drawn, rates.noise)
         self._learn_small(view, affine, harmonics, rates)
         return float(loss.detach())
+
+    def _as_drawn(self, gaussians: Gaussians) -> Gaussians:
+        if self.sampled_by is None:
+            return gaussians
+        return smoothed_gaussians(gaussians, torch.from_numpy(self.smoothing[: len(gaussians)]).to(self.device))
 
     def fetch(self) -> Population:
         """The Gaussians and their moments as they are now, in blocks; `need` and `shown` with them."""

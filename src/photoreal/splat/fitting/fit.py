@@ -13,7 +13,7 @@ from photoreal.splat.appearance import Background, Exposures, constant_backgroun
 from photoreal.splat.fitting.autograd import AutogradTrainer
 from photoreal.splat.fitting.density import DensityConfig, opacity_of
 from photoreal.splat.fitting.initial import gaussians_from_points, scene_extent, with_far_shell
-from photoreal.splat.fitting.optimise import gaussians_of, grow, population_of, relocate
+from photoreal.splat.fitting.optimise import grow, population_of, relocate
 from photoreal.splat.fitting.training import Rates, Small, Trainer, deviates, falling, targets_of
 from photoreal.splat.gsplat import draw_gsplat, gsplat_problem
 from photoreal.splat.harmonics import Y_0
@@ -43,6 +43,8 @@ class FitConfig:
     """Learn an affine exposure and white balance for each photo."""
     far_gaussians: int = 1500
     """Gaussians put on a far shell at the start, to carry distant detail; 0 for objects."""
+    smoothing: bool = False
+    """Never finer than the photos' sampling (Mip-Splatting's 3D filter); only where opacity has degree 0."""
     dissimilarity: float = 0.2
     """Weight of 1 - SSIM in the loss, against L1."""
     opacity_penalty: float = 0.01
@@ -148,8 +150,9 @@ def _start(capture: Capture, points: Points, config: FitConfig, seed: int) -> tu
     exposures = np.tile(np.eye(3, 4, dtype=np.float32).ravel(), (len(capture), 1))
     background = _first_background(capture, config).harmonics.numpy().reshape(1, -1)
     cap = min(config.max_gaussians, capture.photos.masks.numel() // _PIXELS_A_GAUSSIAN)
+    limits = capture.cameras if config.smoothing and config.opacity_degree == 0 else None
     noise = deviates(torch.Generator().manual_seed(seed + 1))
-    parts = (population_of(first), Small(background), Small(exposures), config.dissimilarity, noise, cap)
+    parts = (population_of(first), Small(background), Small(exposures), config.dissimilarity, noise, cap, limits)
     on_gpu = device_of(config) == "cuda"
     trainer = AutogradTrainer(*parts, draw=draw_gsplat, device=CUDA) if on_gpu else Trainer(*parts)
     return trainer, scene_extent(capture.cameras, points)
@@ -225,4 +228,4 @@ def _state(trainer: Trainer, index: int, loss: float) -> FitStep:
     affine = torch.from_numpy(trainer.exposures.value.reshape(-1, 3, 4).copy())
     background = Background(torch.from_numpy(trainer.background.value.reshape(-1, 3).copy()))
     exposures = Exposures(affine[..., :3].contiguous(), affine[..., 3].contiguous())
-    return FitStep(index, loss, gaussians_of(trainer.fetch()), background, exposures)
+    return FitStep(index, loss, trainer.gaussians(), background, exposures)

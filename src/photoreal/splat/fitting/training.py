@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from photoreal.core import Capture
-from photoreal.splat.fitting.optimise import Population, sort_in_space
-from photoreal.splat.frame import FloatArray, Frame, camera_numbers
-from photoreal.splat.kernels.blocks import OPACITY, QUATERNION, SCALE
+from photoreal.core import Cameras, Capture, Gaussians
+from photoreal.splat.fitting.optimise import Population, gaussians_of, sort_in_space
+from photoreal.splat.fitting.smoothing import sampling_variances, smoothed_gaussians
+from photoreal.splat.frame import NOT_SMOOTHED, FloatArray, Frame, camera_numbers
+from photoreal.splat.kernels.blocks import MEAN, OPACITY, QUATERNION, SCALE
 from photoreal.splat.kernels.lanes import LANES
 from photoreal.splat.kernels.photometric import SUMS, expose, unexpose
 from photoreal.splat.kernels.similarity import WINDOW, similarity
@@ -126,6 +127,10 @@ class Trainer:
     """How strongly each Gaussian was pulled about since Gaussians were last moved or added."""
     shown: FloatArray = field(init=False)
     """How often each Gaussian was drawn; those that were added count as drawn."""
+    sampled_by: Cameras | None = None
+    """Cameras whose sampling limits detail; None for no limit."""
+    smoothing: FloatArray = field(init=False)
+    """The variance that each Gaussian is smoothed by, of all blocks; empty for none."""
     frame: Frame = field(default_factory=lambda: Frame(opaque=1e-4))
     step: int = 0
 
@@ -133,6 +138,14 @@ class Trainer:
         sort_in_space(self.population)
         self.shown = np.zeros(len(self.population.values) * LANES, np.float32)
         self.need = self.shown.copy()
+        self._smooth()
+
+    def _smooth(self) -> None:
+        self.smoothing = NOT_SMOOTHED
+        if self.sampled_by is not None:
+            variances = sampling_variances(self.population.columns(MEAN, 3), self.sampled_by)
+            self.smoothing = np.zeros(len(self.population.values) * LANES, np.float32)
+            self.smoothing[: len(variances)] = variances.numpy()
 
     def train(self, targets: Targets, view: int, colours: int, rates: Rates) -> float:
         """One step on one photo, with the first `colours` colour harmonics; returns the photometric loss."""
@@ -141,7 +154,7 @@ class Trainer:
         rows = population.values.shape[1]
         counts = (rows, opacities, (rows - OPACITY - opacities) // 3, colours)
         camera = targets.cameras[view]
-        frame.draw(population.values, counts, camera, targets.size, 3)
+        frame.draw(population.values, counts, camera, targets.size, 3, self.smoothing)
         gradient, loss = self._compare(targets, view, rates)
         self.step += 1
         corrections = (np.float32(1 / (1 - BETA1**self.step)), np.float32(1 / (1 - BETA2**self.step)))
@@ -152,7 +165,7 @@ class Trainer:
         count = len(population.values) * LANES
         train(
             population.values.reshape(-1), population.mean.reshape(-1), population.square.reshape(-1),
-            len(population.values), counts, camera, frame.buffers["record"],
+            len(population.values), counts, camera, self.smoothing, frame.buffers["record"],
             frame.first, frame.pair_gradients(gradient),
             rates.rows(opacities, colours), corrections, penalties, self.noise, np.float32(rates.noise),
             self.step * 3 * count % 2**31, self.need, self.shown,
@@ -197,8 +210,15 @@ class Trainer:
         self.exposures.value -= self.exposures.value.mean(0) - np.eye(3, 4, dtype=np.float32).ravel()
 
     def fetch(self) -> Population:
-        """The Gaussians as they are now."""
+        """The Gaussians as they are now, not smoothed."""
         return self.population
+
+    def gaussians(self) -> Gaussians:
+        """A copy of the Gaussians as they are drawn."""
+        found = gaussians_of(self.fetch())
+        if self.sampled_by is None:
+            return found
+        return smoothed_gaussians(found, torch.from_numpy(self.smoothing[: len(found)]))
 
     def settle(self) -> None:
         """After Gaussians were moved or added: sort them in space, and count need anew."""
@@ -208,6 +228,7 @@ class Trainer:
         self.need = np.zeros(len(self.population.values) * LANES, np.float32)
         self.shown = self.need.copy()
         self.shown[:count] = shown[sort_in_space(self.population).numpy()]
+        self._smooth()
 
 
 def deviates(generator: torch.Generator) -> FloatArray:

@@ -16,6 +16,7 @@ from photoreal.splat.kernels.geometry import (
     rotation_of,
     scales_of,
     slopes_backward,
+    smoothed,
     spread_of,
     times,
     view_direction,
@@ -84,19 +85,20 @@ def add_to_camera(camera, at, value):
 
 @njit(**_OPTIONS)
 @no_type_check
-def geometry_backward(numbers, at, mean, direction, g, features, cam, seen, out, camera):
+def geometry_backward(numbers, at, mean, direction, g, features, cam, smoothing, i, seen, out, camera):
     """Gradients by scales and rotation, written to `out`, and by the mean in camera axes; the camera's are added."""
     zero = spread(_ZERO)
     log_scales = row_triple(numbers, at + SCALE * LANES)
     x, y, z = in_camera(mean, cam)
     inverse = _ONE / before_camera(z)
     R, q, by_norm = rotation_of(quaternion_rows(numbers, at))
-    s = scales_of(log_scales)
+    s, own = smoothed(scales_of(log_scales), smoothing, i)
     T, sx, sy = affine(x, y, inverse, cam)
     U, xx, xy, yy = spread_of(T, R, s)
     du, dv, D0, D1 = covariance_backward(g, U, xx, xy, yy)
     for k in range(3):
-        store(out, (SCALE + k) * LANES, where_less(zero, seen, D0[k] * U[0][k] + D1[k] * U[1][k], zero))
+        by_scale = (D0[k] * U[0][k] + D1[k] * U[1][k]) * own[k] + g[0] * (_ONE - own[k])
+        store(out, (SCALE + k) * LANES, where_less(zero, seen, by_scale, zero))
     E0, E1 = (D0[0] * s[0], D0[1] * s[1], D0[2] * s[2]), (D1[0] * s[0], D1[1] * s[1], D1[2] * s[2])
     D = rotation_backward(T, E0, E1, g, features, facing(R, log_scales, direction))
     by_quaternion = quaternion_backward(q, by_norm, D)
@@ -170,7 +172,7 @@ def mean_backward(mean, dp, direction, inverse, by_direction, cam, out, camera):
 
 @njit(**_OPTIONS)
 @no_type_check
-def block_backward(numbers, block, counts, cam, record, sums, features, scratch, out, camera):
+def block_backward(numbers, block, counts, cam, record, sums, features, smoothing, scratch, out, camera):
     """Gradients of one block, from the sums over pairs; colours beyond the used harmonics are left alone.
 
     Gaussians that are not drawn get zeros.
@@ -184,14 +186,16 @@ def block_backward(numbers, block, counts, cam, record, sums, features, scratch,
     basis(direction[0], direction[1], direction[2], degree_count, Y)
     appearance_backward(numbers, at, counts, columns, g, Y, G, out)
     by_direction = basis_gradient(direction[0], direction[1], direction[2], G, degree_count)
-    dp = geometry_backward(numbers, at, mean, direction, g, features, cam, columns[REACH], out, camera)
+    dp = geometry_backward(
+        numbers, at, mean, direction, g, features, cam, smoothing, block * LANES, columns[REACH], out, camera
+    )
     mean_backward(mean, dp, direction, inverse, by_direction, cam, out, camera)
 
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
 def project_backward(
-    numbers, blocks, counts, cam, record, first, pair_gradient, extra_depth, features, gradient, camera
+    numbers, blocks, counts, cam, record, first, pair_gradient, extra_depth, features, smoothing, gradient, camera
 ):
     """Gradients of all Gaussians, in the same blocks as their numbers, and of the camera, one sum for each chunk.
 
@@ -213,6 +217,8 @@ def project_backward(
                         if record[i * RECORD + REACH] > 0:
                             sums[lane * RECORD + DEPTH] += extra_depth[i]
                 if drawn:
-                    block_backward(numbers, block, counts, cam, record, sums, features, scratch, out, camera[chunk])
+                    block_backward(
+                        numbers, block, counts, cam, record, sums, features, smoothing, scratch, out, camera[chunk]
+                    )
                     gradient[block * size : (block + 1) * size] = out
         keep_denormals()

@@ -12,7 +12,7 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit
 
-from photoreal.splat.kernels.lanes import exp2, larger, smaller, spread, square_root, where_at_least, where_less
+from photoreal.splat.kernels.lanes import exp2, larger, load, smaller, spread, square_root, where_at_least, where_less
 from photoreal.splat.renders import BLUR, NEAR
 
 F = np.float32
@@ -86,6 +86,21 @@ def affine(x, y, inverse, cam):
 def scales_of(log_scales):
     """The exponentials."""
     return exp2(log_scales[0] * LOG2E), exp2(log_scales[1] * LOG2E), exp2(log_scales[2] * LOG2E)
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def smoothed(s, smoothing, i):
+    """Scales with the smoothing variance of sixteen Gaussians added, and by which share each variance was their own.
+
+    `smoothing` is empty where nothing is smoothed (Yu et al. 2024, Mip-Splatting, eq. 7).
+    """
+    one = spread(_ONE)
+    if len(smoothing) == 0:
+        return s, (one, one, one)
+    v = load(smoothing, i)
+    a, b, c = s[0] * s[0] + v, s[1] * s[1] + v, s[2] * s[2] + v
+    return (square_root(a), square_root(b), square_root(c)), (s[0] * s[0] / a, s[1] * s[1] / b, s[2] * s[2] / c)
 
 
 @njit(**_OPTIONS)

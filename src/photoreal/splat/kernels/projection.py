@@ -16,6 +16,7 @@ from photoreal.splat.kernels.geometry import (
     in_camera,
     rotation_of,
     scales_of,
+    smoothed,
     spread_of,
     view_direction,
 )
@@ -141,7 +142,7 @@ def write_strips(conic, k, pixel, extents, height, strips):
 
 @njit(**_OPTIONS)
 @no_type_check
-def project_block(numbers, block, counts, cam, size, Y, strips, record, depth):
+def project_block(numbers, block, counts, cam, size, smoothing, Y, strips, record, depth):
     """Records and depths of one block; `counts` are rows of a block, opacity, stored and used colour harmonics.
 
     Where nothing of the block is drawn, only depths and extents are written. `strips` is for `bin_block`.
@@ -158,9 +159,12 @@ def project_block(numbers, block, counts, cam, size, Y, strips, record, depth):
     opacity = opacities_of(numbers, at, opacities, Y)
     R, _, _ = rotation_of(quaternion_rows(numbers, at))
     T, _, _ = affine(x, y, inverse, cam)
-    _, xx, xy, yy = spread_of(T, R, scales_of(log_scales))
+    scales, own = smoothed(scales_of(log_scales), smoothing, block * LANES)
+    _, xx, xy, yy = spread_of(T, R, scales)
     pixel = (x * inverse * cam[12] + cam[14], y * inverse * cam[13] + cam[15])
     power = log2(opacity)
+    if len(smoothing) > 0:
+        power = power + log2(own[0] * own[1] * own[2]) * _HALF
     ex, ey = extents(z, pixel, xx, yy, power, size)
     if not greatest(ex) > 0:
         for lane in range(LANES):
@@ -216,7 +220,7 @@ def near_pairs(column, last, size, strips, lane, tiles, tile_rows, start, limit)
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
-def project(numbers, blocks, counts, cam, size, room, record, depth, first, tiles, tile_rows, used):
+def project(numbers, blocks, counts, cam, size, smoothing, room, record, depth, first, tiles, tile_rows, used):
     """Records and pairs of all Gaussians.
 
     Chunk c writes its pairs from c * room on. `used` receives how many each chunk has; where one has more than `room`,
@@ -229,7 +233,7 @@ def project(numbers, blocks, counts, cam, size, room, record, depth, first, tile
         end = chunk * room
         for turn in range(chunk * length, blocks, CHUNKS * length):
             for block in range(turn, min(turn + length, blocks)):
-                project_block(numbers, block, counts, cam, size, Y, strips, record, depth)
+                project_block(numbers, block, counts, cam, size, smoothing, Y, strips, record, depth)
                 end = bin_block(block, record, size, strips, first, tiles, tile_rows, end, chunk * room + room)
         used[chunk] = end - chunk * room
         keep_denormals()
