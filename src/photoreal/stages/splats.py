@@ -12,6 +12,7 @@ from photoreal.splat import (
     FitConfig,
     FitStep,
     Splats,
+    backdrop_of,
     background_image,
     carved_points,
     device_of,
@@ -45,6 +46,9 @@ def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
     if len(points) < _ENOUGH_POINTS:
         points = carved_points(seen, seed=config.seed)
         notes = (f"{len(scene.points)} points came with the cameras, so splats start from {len(points)} random ones",)
+    if backdrop := backdrop_of(seen, config.fit):
+        colour = ", ".join(f"{round(255 * float(c))}" for c in backdrop[0])
+        notes = (*notes, f"the photos' plain backdrop, RGB {colour}, is taken as empty space")
     device = device_of(config.fit)
     if device == "cpu" and config.fit.device == "auto" and torch.cuda.is_available():
         notes = (*notes, f"the GPU is not used for splats: {gsplat_problem()}")

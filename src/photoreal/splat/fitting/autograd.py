@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from photoreal.core import Cameras, Gaussians, matrix_from_quaternion, pixel_rays, unit_from_bytes
+from photoreal.splat.fitting.backdrop import EMPTY
 from photoreal.splat.fitting.loss import photometric_loss
 from photoreal.splat.fitting.optimise import Population, gaussians_of
 from photoreal.splat.fitting.smoothing import smoothed_gaussians
@@ -60,11 +61,12 @@ class AutogradTrainer(Trainer):
         used = leaves | {"colour_harmonics": leaves["colour_harmonics"][:, :colours]}
         camera = camera_of(targets.cameras[view], targets.size).to(self.device)
         affine = torch.from_numpy(self.exposures.value[view].reshape(3, 4)).to(self.device).requires_grad_()
-        harmonics = torch.from_numpy(self.background.value.reshape(-1, 3)).to(self.device).requires_grad_()
+        behind, empty = (torch.from_numpy(array).to(self.device) for array in self.behind(targets, view))
+        harmonics = behind.reshape(-1, 3).requires_grad_()
         colour, transmittance, drawn = self.draw(self._as_drawn(Gaussians(**used)), camera)
         scene = colour + transmittance * _sphere(harmonics, camera)
         seen = (affine[:, :3] @ scene.flatten(1) + affine[:, 3:]).view(scene.shape)
-        photo, mask = self._photo(targets, view)
+        photo, mask = self._photo(targets, view, empty)
         loss = photometric_loss(seen, photo, mask, dissimilarity=self.dissimilarity)
         loss.backward()
         self._note_need(leaves["means"], camera, drawn)
@@ -117,7 +119,9 @@ class AutogradTrainer(Trainer):
             torch.from_numpy(counted[: population.count].copy()).to(self.device) for counted in (self.need, self.shown)
         )
 
-    def _photo(self, targets: Targets, view: int) -> tuple[Float[Tensor, "3 H W"], Bool[Tensor, "H W"]]:
+    def _photo(
+        self, targets: Targets, view: int, empty: Float[Tensor, " 3"]
+    ) -> tuple[Float[Tensor, "3 H W"], Bool[Tensor, "H W"]]:
         if self._photos is None or self._photos[0] is not targets:
             masks = None if targets.masks is None else torch.from_numpy(targets.masks).to(self.device)
             self._photos = (targets, torch.from_numpy(targets.images).to(self.device), masks)
@@ -125,7 +129,8 @@ class AutogradTrainer(Trainer):
         photo = unit_from_bytes(images[view, :, :, :width])
         if masks is None:
             return photo, torch.ones(height, width, dtype=torch.bool, device=self.device)
-        return photo, masks[view, :, :width] > 0
+        kinds = masks[view, :, :width]
+        return torch.where(kinds == EMPTY, empty[:, None, None], photo), kinds > 0
 
     def _note_need(self, means: Tensor, camera: Cameras, drawn: Tensor) -> None:
         """What density goes by, as in `kernels.update.note_need`."""
@@ -173,7 +178,7 @@ class AutogradTrainer(Trainer):
         means.value = means.value + (axes @ along[..., None])[..., 0] * share[:, None]
 
     def _learn_small(self, view: int, affine: Tensor, harmonics: Tensor, rates: Rates) -> None:
-        if rates.background > 0 and harmonics.grad is not None:
+        if rates.background > 0 and harmonics.grad is not None and harmonics.numel() == self.background.value.size:
             self.background.update(0, harmonics.grad.flatten().cpu().numpy().astype(np.float64), rates.background)
         if rates.exposures > 0 and affine.grad is not None:
             self.learn_exposure(view, affine.grad.flatten().cpu().numpy().astype(np.float64), rates.exposures)

@@ -7,10 +7,13 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from photoreal.core import Capture, Gaussians, MissingDependencyError, Points, Value, unit_from_bytes
 from photoreal.splat.appearance import Background, Exposures, constant_background
 from photoreal.splat.fitting.autograd import AutogradTrainer
+from photoreal.splat.fitting.backdrop import EMPTY, pixel_kinds, plain_backdrop
 from photoreal.splat.fitting.density import DensityConfig, opacity_of
 from photoreal.splat.fitting.initial import gaussians_from_points, scene_extent, with_far_shell
 from photoreal.splat.fitting.optimise import grow, population_of, relocate
@@ -39,6 +42,8 @@ class FitConfig:
     """What lies behind everything: a learned sphere at infinity, or a fixed colour."""
     outside: Literal["ignore", "empty"] = "ignore"
     """What masked pixels mean: unknown, or empty as around cut-out objects, so that a fixed background shows there."""
+    plain_backdrop: bool = True
+    """Where all photos show one colour from their borders inwards, take it for an empty backdrop."""
     exposure: bool = True
     """Learn an affine exposure and white balance for each photo."""
     far_gaussians: int = 1500
@@ -96,8 +101,8 @@ def fit(capture: Capture, points: Points, config: FitConfig, *, seed: int = 0) -
     Raises:
         CaptureError: too few points to start from.
     """
-    capture = _over_nothing(capture, config)
-    trainer, extent = _start(capture, points, config, seed)
+    outside = _outside(capture, config)
+    trainer, extent = _start(capture, points, config, outside, seed)
     generator = torch.Generator().manual_seed(seed)
     order, targets, scale = torch.empty(0), None, 0.0
     losses, rounds = [], _Plateau(len(capture), config)
@@ -106,10 +111,11 @@ def fit(capture: Capture, points: Points, config: FitConfig, *, seed: int = 0) -
             order = torch.randperm(len(capture), generator=generator)
         if targets is None or scale != _scale(step, config):
             scale = _scale(step, config)
-            targets = targets_of(capture, scale)
+            targets = targets_of(capture, scale, outside.kinds)
         degree = min(config.colour_degree, int(step / config.steps * 2 * (config.colour_degree + 1)))
         view = int(order[step % len(capture)])
-        losses.append(trainer.train(targets, view, (degree + 1) ** 2, _rates(extent, step, config)))
+        rates = _rates(extent, step, config, learned=outside.learned)
+        losses.append(trainer.train(targets, view, (degree + 1) ** 2, rates))
         if step + 1 < config.steps * config.density.stop:
             _change_density(trainer, step, len(capture), config, generator)
         done = step + 1 == config.steps or rounds.reached(losses, step)
@@ -133,22 +139,35 @@ class _Plateau:
         return bool(now > before * (1 - self.config.plateau))
 
 
-def _over_nothing(capture: Capture, config: FitConfig) -> Capture:
-    """Where what is masked out is empty: the photos with the background's colour there, all of it to be matched."""
-    if config.outside != "empty":
-        return capture
-    photos = capture.photos
-    behind = torch.full_like(photos.images, 255 if config.background == "white" else 0)
-    images = torch.where(photos.masks[:, None], photos.images, behind)
-    return capture.replace(photos=photos.replace(images=images, masks=torch.ones_like(photos.masks)))
+@dataclass(frozen=True)
+class _Outside:
+    """What lies behind the Gaussians."""
+
+    background: Background
+    learned: bool
+    kinds: UInt8[Tensor, "V H W"]
 
 
-def _start(capture: Capture, points: Points, config: FitConfig, seed: int) -> tuple[Trainer, float]:
+def backdrop_of(capture: Capture, config: FitConfig) -> tuple[Float[Tensor, " 3"], UInt8[Tensor, "V H W"]] | None:
+    """The plain backdrop that a fit takes as empty, as `plain_backdrop` gives it."""
+    return plain_backdrop(capture.photos) if config.plain_backdrop and config.outside == "ignore" else None
+
+
+def _outside(capture: Capture, config: FitConfig) -> _Outside:
+    backdrop = backdrop_of(capture, config)
+    if backdrop:
+        return _Outside(constant_background(backdrop[0]), learned=False, kinds=backdrop[1])
+    kinds = pixel_kinds(capture.photos, outside_is_empty=config.outside == "empty")
+    learned = config.background == "sphere" and config.outside == "ignore"
+    return _Outside(_first_background(capture, config), learned=learned, kinds=kinds)
+
+
+def _start(capture: Capture, points: Points, config: FitConfig, outside: _Outside, seed: int) -> tuple[Trainer, float]:
     first = gaussians_from_points(points, colour_degree=config.colour_degree, opacity_degree=config.opacity_degree)
-    if config.far_gaussians and config.outside == "ignore":
+    if config.far_gaussians and not bool((outside.kinds == EMPTY).any()):
         first = with_far_shell(first, capture.cameras, count=config.far_gaussians, seed=seed)
     exposures = np.tile(np.eye(3, 4, dtype=np.float32).ravel(), (len(capture), 1))
-    background = _first_background(capture, config).harmonics.numpy().reshape(1, -1)
+    background = outside.background.harmonics.numpy().reshape(1, -1)
     cap = min(config.max_gaussians, capture.photos.masks.numel() // _PIXELS_A_GAUSSIAN)
     limits = capture.cameras if config.smoothing and config.opacity_degree == 0 else None
     noise = deviates(torch.Generator().manual_seed(seed + 1))
@@ -188,9 +207,8 @@ def _scale(step: int, config: FitConfig) -> float:
     return 1.0
 
 
-def _rates(extent: float, step: int, config: FitConfig) -> Rates:
+def _rates(extent: float, step: int, config: FitConfig, *, learned: bool) -> Rates:
     means = extent * falling(config.means_rate, config.means_rate_end, step / max(1, config.steps - 1))
-    learned = config.background == "sphere" and config.outside == "ignore"
     return Rates(
         means=means,
         scales=config.scale_rate,

@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from numpy.typing import NDArray
+from torch import Tensor
 
 from photoreal.core import Cameras, Capture, Gaussians
+from photoreal.splat.fitting.backdrop import EMPTY, SHOWN, pixel_kinds
 from photoreal.splat.fitting.optimise import Population, gaussians_of, sort_in_space
 from photoreal.splat.fitting.smoothing import sampling_variances, smoothed_gaussians
 from photoreal.splat.frame import NOT_SMOOTHED, FloatArray, Frame, camera_numbers
+from photoreal.splat.harmonics import Y_0
 from photoreal.splat.kernels.blocks import MEAN, OPACITY, QUATERNION, SCALE
 from photoreal.splat.kernels.lanes import LANES
 from photoreal.splat.kernels.photometric import SUMS, expose, unexpose
@@ -28,31 +32,38 @@ class Targets:
     images: NDArray[np.uint8]
     """[V, 3, H, stride]"""
     masks: NDArray[np.uint8] | None
-    """[V, H, stride], not 0 where the photo is shown; None where all of every photo is."""
+    """[V, H, stride], kinds of pixels as in `backdrop`; None where all of every photo is shown."""
     cameras: FloatArray
     """[V, 20]"""
     shares: tuple[float, ...]
-    """For each photo the share of it that is shown, kept above 0."""
+    """For each photo the share of it that is not ignored, kept above 0."""
+    empty: bool
+    """Whether any pixel is EMPTY."""
 
 
-def targets_of(capture: Capture, scale: float) -> Targets:
-    """The photos, averaged down to `scale` of their resolution; a pixel is shown when all of it is."""
+def targets_of(capture: Capture, scale: float, kinds: UInt8[Tensor, "V H W"] | None = None) -> Targets:
+    """The photos, averaged down to `scale` of their resolution; a pixel is shown, or empty, when all of it is.
+
+    `kinds` are the pixels' kinds; without them the masks say what is shown.
+    """
     photos, full = capture.photos, capture.cameras
+    kinds = pixel_kinds(photos, outside_is_empty=False) if kinds is None else kinds
     size = full.size if scale >= 1 else tuple(max(16, round(side * scale)) for side in full.size)
     height, width = size
     stride = -(-width // 16) * 16
     images = np.zeros((len(capture), 3, height, stride), np.uint8)
-    masks = None if bool(photos.masks.all()) else np.zeros((len(capture), height, stride), np.uint8)
+    masks = None if bool((kinds == SHOWN).all()) else np.zeros((len(capture), height, stride), np.uint8)
     resized = full if size == full.size else full.resized((height, width))
     for view in range(len(capture)):
         images[view, :, :, :width] = _averaged(photos.images[view], (height, width)).round().byte().numpy()
         if masks is not None:
-            shown = _averaged(photos.masks[view][None], (height, width))[0] > 0.99
-            masks[view, :, :width] = shown.byte().numpy()
+            for kind in (SHOWN, EMPTY):
+                whole = _averaged((kinds[view] == kind)[None], (height, width))[0] > 0.99
+                masks[view, :, :width][whole.numpy()] = kind
     cameras = np.stack([camera_numbers(resized.take([view])) for view in range(len(capture))])
     shown_pixels = [height * width] * len(capture) if masks is None else [np.count_nonzero(mask) for mask in masks]
     shares = tuple(max(1e-6, shown / (height * width)) for shown in shown_pixels)
-    return Targets((height, width), images, masks, cameras, shares)
+    return Targets((height, width), images, masks, cameras, shares, masks is not None and bool((masks == EMPTY).any()))
 
 
 def _averaged(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -185,8 +196,9 @@ class Trainer:
         gradient = frame.array("gradient", 4 * plane)
         gradient.reshape(4, frame.padded[0], stride)[:, height:] = 0
         planes, camera = frame.planes.reshape(-1), targets.cameras[view]
-        background, exposure = self.background.value[0], self.exposures.value[view]
-        expose(planes, targets.size, stride, camera, background, exposure, photo, mask, seen, pictured, sums)
+        exposure = self.exposures.value[view]
+        background, empty = self.behind(targets, view)
+        expose(planes, targets.size, stride, camera, background, exposure, empty, photo, mask, seen, pictured, sums)
         similarity(seen, pictured, 3, height, width, stride, WINDOW, derivatives, rows)
         pixels = 3 * height * width * targets.shares[view]
         d = self.dissimilarity
@@ -198,11 +210,22 @@ class Trainer:
         found = sums.sum(0)
         unlike = 3 * height * width - rows.sum(dtype=np.float64)
         by_exposure = np.concatenate([found[1:10].reshape(3, 3), found[10:13, None]], 1).ravel()
-        if rates.background > 0:
+        if rates.background > 0 and not targets.empty:
             self.background.update(0, found[13 : 13 + len(background)], rates.background)
         if rates.exposures > 0:
             self.learn_exposure(view, by_exposure, rates.exposures)
         return gradient, float((1 - d) * found[0] / pixels + d * unlike / pixels)
+
+    def behind(self, targets: Targets, view: int) -> tuple[FloatArray, FloatArray]:
+        """The background's harmonics for this step, and the colour that the photo then has where nothing is.
+
+        Where something is known to be empty, the colour is another one at every step.
+        """
+        if not targets.empty:
+            return self.background.value[0], np.zeros(3, np.float32)
+        colour = np.random.default_rng(self.step).uniform(0, 1, 3)
+        affine = self.exposures.value[view].reshape(3, 4)
+        return ((colour - 0.5) / Y_0).astype(np.float32), (affine[:, :3] @ colour + affine[:, 3]).astype(np.float32)
 
     def learn_exposure(self, view: int, gradient: NDArray[np.float64], rate: float) -> None:
         """One step for one photo; the mean over the photos stays the identity."""

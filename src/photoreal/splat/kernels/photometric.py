@@ -38,6 +38,8 @@ _CLEAR = F(4e-6)
 _SEEN = F(ALPHA_MIN)
 """Where less light comes through, the background does not learn."""
 _HALF, _ONE, _ZERO = F(0.5), F(1), F(0)
+_EMPTY = F(1.5)
+"""Masks above this say that nothing is there."""
 _BYTE = F(1 / 255)
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
@@ -68,7 +70,7 @@ def background_colour(harmonics, count, Y):
 
 @njit(**_OPTIONS)
 @no_type_check
-def expose_lanes(planes, plane, o, exposure, photo, photo_plane, p, shown, limit, seen, pictured):
+def expose_lanes(planes, plane, o, exposure, empty, photo, photo_plane, p, kind, limit, seen, pictured):
     """What the photograph should show at sixteen pixels, and what it shows; returns the sum of the differences."""
     zero = spread(_ZERO)
     red, green, blue = load(planes, o), load(planes, plane + o), load(planes, 2 * plane + o)
@@ -77,7 +79,8 @@ def expose_lanes(planes, plane, o, exposure, photo, photo_plane, p, shown, limit
         y = load_bytes(photo, c * photo_plane + p) * _BYTE
         m = 4 * c
         x = red * exposure[m] + green * exposure[m + 1] + blue * exposure[m + 2] + exposure[m + 3]
-        x = where_less(zero, shown, x, y)
+        y = where_less(kind, spread(_EMPTY), y, spread(empty[c]))
+        x = where_less(zero, kind, x, y)
         x, y = where_less(lane_numbers(), limit, x, zero), where_less(lane_numbers(), limit, y, zero)
         store(seen, c * photo_plane + p, x)
         store(pictured, c * photo_plane + p, y)
@@ -88,7 +91,7 @@ def expose_lanes(planes, plane, o, exposure, photo, photo_plane, p, shown, limit
 @njit(**_OPTIONS)
 @no_type_check
 def expose_row(
-    row, planes, plane, stride, width, cam, harmonics, exposure, photo, photo_plane, mask, seen, pictured, Y
+    row, planes, plane, stride, width, cam, harmonics, exposure, empty, photo, photo_plane, mask, seen, pictured, Y
 ):
     """One row of `expose`; returns its L1."""
     count, difference = len(harmonics) // 3, spread(_ZERO)
@@ -100,19 +103,20 @@ def expose_row(
             behind = background_colour(harmonics, count, Y)
             for c in range(3):
                 store(planes, c * plane + o, load(planes, c * plane + o) + T * behind[c])
-        shown = load_bytes(mask, o) if len(mask) > 0 else spread(_ONE)
+        kind = load_bytes(mask, o) if len(mask) > 0 else spread(_ONE)
         difference = difference + expose_lanes(
-            planes, plane, o, exposure, photo, photo_plane, o, shown, spread(F(width - i)), seen, pictured
+            planes, plane, o, exposure, empty, photo, photo_plane, o, kind, spread(F(width - i)), seen, pictured
         )
     return total(difference)
 
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
-def expose(planes, size, stride, cam, harmonics, exposure, photo, mask, seen, pictured, sums):
+def expose(planes, size, stride, cam, harmonics, exposure, empty, photo, mask, seen, pictured, sums):
     """Put the background behind the colour planes, and write what the photo should show (`seen`) and shows.
 
-    `exposure` is [M | b] by rows; `photo` has three planes of bytes, `mask` one (shown where not 0) or none at all.
+    `exposure` is [M | b] by rows; `photo` has three planes of bytes, `mask` one or none at all: 0 where the photo is
+    ignored, 1 where it is shown, 2 where nothing is, so that it counts as having the colour `empty`.
     """
     (height, width), plane = size, len(planes) // 4
     photo_plane = height * stride
@@ -121,8 +125,9 @@ def expose(planes, size, stride, cam, harmonics, exposure, photo, mask, seen, pi
         Y = aligned(16 * LANES)
         for row in range(height * chunk // CHUNKS, height * (chunk + 1) // CHUNKS):
             sums[row, 0] = expose_row(
-                row, planes, plane, stride, width, cam, harmonics, exposure, photo, photo_plane, mask, seen, pictured, Y
-            )
+                row, planes, plane, stride, width, cam, harmonics, exposure, empty, photo, photo_plane, mask, seen,
+                pictured, Y,
+            )  # fmt: skip
         keep_denormals()
 
 
