@@ -4,10 +4,12 @@ import dataclasses
 import itertools
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from photoreal.core import CaptureError, PhotorealError
+from photoreal.splat import FitConfig
 from photoreal.stages import PRESETS, Preset, ReconstructConfig, check_options, preset, split
 
 NAMES = tuple(f"{number:02d}.jpg" for number in range(20))
@@ -35,6 +37,7 @@ def test_better_presets_do_more() -> None:
         ({"fit": {"steps": 0}}, "--fit.steps is 0"),
         ({"fit": {"coarse": ((0.5, float("inf")),)}}, "--fit.coarse is inf; it must be a finite number"),
         ({"film": {"side": 1}}, "--film.side is 1; it must be at least 16"),
+        ({"fit": {"smoothing": True, "opacity_degree": 1}}, "--fit.smoothing needs opacity that is the same from all"),
         ({"sfm": {"threads": 0}}, "--sfm.threads is 0; it must be at least 1"),
     ],
 )
@@ -45,6 +48,13 @@ def test_options_that_cannot_be_are_named_as_on_the_command_line(changes: dict[s
         new = dataclasses.replace(inner, **value) if isinstance(value, dict) else value
         config = dataclasses.replace(config, **{name: new})
     with pytest.raises(PhotorealError, match=words):
+        check_options(config)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_done() -> None:
+    config = ReconstructConfig(fit=FitConfig(device="cuda"))
+    with pytest.raises(PhotorealError, match=r"there is no CUDA device; leave out --fit\.device cuda"):
         check_options(config)
 
 

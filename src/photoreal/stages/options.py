@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from photoreal.core import PhotorealError
+from photoreal.splat import device_of
 from photoreal.stages.config import ReconstructConfig
 from photoreal.stages.ledger import plain
 
@@ -34,7 +35,8 @@ def check_options(config: ReconstructConfig) -> None:
     """Afterwards every number is finite, counts are large enough to mean something, and a photo is left to fit.
 
     Raises:
-        PhotorealError: one is not; the text names the option as the command line does.
+        PhotorealError: one is not, or the GPU that is asked for cannot be used; the text names the option as the
+            command line does.
     """
     numbers = dict(_numbers(plain(config)))
     for name, value in numbers.items():
@@ -50,6 +52,13 @@ def check_options(config: ReconstructConfig) -> None:
         raise PhotorealError(
             "--hold-out 1 holds out every photo, and none is left to fit; 0 holds out none, 2 each other"
         )
+    if config.fit.smoothing and config.fit.opacity_degree > 0:
+        raise PhotorealError(
+            f"--fit.smoothing needs opacity that is the same from all sides; --fit.opacity-degree is "
+            f"{config.fit.opacity_degree}, 0 would do"
+        )
+    if config.fit.device == "cuda":
+        device_of(config.fit)
 
 
 def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

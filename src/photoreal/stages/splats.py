@@ -49,10 +49,10 @@ def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
     if backdrop := backdrop_of(seen, config.fit):
         colour = ", ".join(f"{round(255 * float(c))}" for c in backdrop[0])
         notes = (*notes, f"the photos' plain backdrop, RGB {colour}, is taken as empty space")
+    yield Progress("splat", "compiling kernels (up to a minute the first time)", 0, 0)
     device = device_of(config.fit)
     if device == "cpu" and config.fit.device == "auto" and torch.cuda.is_available():
         notes = (*notes, f"the GPU is not used for splats: {gsplat_problem()}")
-    yield Progress("splat", "compiling kernels (up to a minute the first time)", 0, 0)
     curves: dict[str, list[list[float]]] = {"loss": [], "held_out_psnr": [], "gaussians": []}
     last: FitStep | None = None
     for last in fit(seen, points, config.fit, seed=config.seed):

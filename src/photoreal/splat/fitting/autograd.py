@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from photoreal.core import Cameras, Gaussians, matrix_from_quaternion, pixel_rays, unit_from_bytes
@@ -61,20 +61,21 @@ class AutogradTrainer(Trainer):
         used = leaves | {"colour_harmonics": leaves["colour_harmonics"][:, :colours]}
         camera = camera_of(targets.cameras[view], targets.size).to(self.device)
         affine = torch.from_numpy(self.exposures.value[view].reshape(3, 4)).to(self.device).requires_grad_()
-        behind, empty = (torch.from_numpy(array).to(self.device) for array in self.behind(targets, view))
-        harmonics = behind.reshape(-1, 3).requires_grad_()
+        harmonics = torch.from_numpy(self.background.value.reshape(-1, 3)).to(self.device).requires_grad_()
         colour, transmittance, drawn = self.draw(self._as_drawn(Gaussians(**used)), camera)
-        scene = colour + transmittance * _sphere(harmonics, camera)
-        seen = (affine[:, :3] @ scene.flatten(1) + affine[:, 3:]).view(scene.shape)
-        photo, mask = self._photo(targets, view, empty)
-        loss = photometric_loss(seen, photo, mask, dissimilarity=self.dissimilarity)
+        photo, kinds = self._photo(targets, view)
+        nothing = torch.from_numpy(self.colour_of_nothing()).to(self.device)[:, None, None]
+        scene = colour + transmittance * torch.where(kinds == EMPTY, nothing, _sphere(harmonics, camera))
+        seen = _exposed(scene, affine)
+        photo = torch.where(kinds == EMPTY, _exposed(nothing, affine.detach()), photo)
+        loss = photometric_loss(seen, photo, kinds > 0, dissimilarity=self.dissimilarity)
         loss.backward()
         self._note_need(leaves["means"], camera, drawn)
         self._penalty(leaves, drawn, rates).backward()
         self.step += 1
         self._adam(leaves, drawn, colours, rates)
         self._explore(drawn, rates.noise)
-        self._learn_small(view, affine, harmonics, rates)
+        self._learn_small(view, affine, harmonics if not targets.empty else None, rates)
         return float(loss.detach())
 
     def _as_drawn(self, gaussians: Gaussians) -> Gaussians:
@@ -119,18 +120,15 @@ class AutogradTrainer(Trainer):
             torch.from_numpy(counted[: population.count].copy()).to(self.device) for counted in (self.need, self.shown)
         )
 
-    def _photo(
-        self, targets: Targets, view: int, empty: Float[Tensor, " 3"]
-    ) -> tuple[Float[Tensor, "3 H W"], Bool[Tensor, "H W"]]:
+    def _photo(self, targets: Targets, view: int) -> tuple[Float[Tensor, "3 H W"], UInt8[Tensor, "H W"]]:
         if self._photos is None or self._photos[0] is not targets:
             masks = None if targets.masks is None else torch.from_numpy(targets.masks).to(self.device)
             self._photos = (targets, torch.from_numpy(targets.images).to(self.device), masks)
         (height, width), (_, images, masks) = targets.size, self._photos
         photo = unit_from_bytes(images[view, :, :, :width])
         if masks is None:
-            return photo, torch.ones(height, width, dtype=torch.bool, device=self.device)
-        kinds = masks[view, :, :width]
-        return torch.where(kinds == EMPTY, empty[:, None, None], photo), kinds > 0
+            return photo, torch.ones(height, width, dtype=torch.uint8, device=self.device)
+        return photo, masks[view, :, :width]
 
     def _note_need(self, means: Tensor, camera: Cameras, drawn: Tensor) -> None:
         """What density goes by, as in `kernels.update.note_need`."""
@@ -177,11 +175,16 @@ class AutogradTrainer(Trainer):
         along = (axes.transpose(1, 2) @ white[..., None])[..., 0] * variances
         means.value = means.value + (axes @ along[..., None])[..., 0] * share[:, None]
 
-    def _learn_small(self, view: int, affine: Tensor, harmonics: Tensor, rates: Rates) -> None:
-        if rates.background > 0 and harmonics.grad is not None and harmonics.numel() == self.background.value.size:
+    def _learn_small(self, view: int, affine: Tensor, harmonics: Tensor | None, rates: Rates) -> None:
+        if rates.background > 0 and harmonics is not None and harmonics.grad is not None:
             self.background.update(0, harmonics.grad.flatten().cpu().numpy().astype(np.float64), rates.background)
         if rates.exposures > 0 and affine.grad is not None:
             self.learn_exposure(view, affine.grad.flatten().cpu().numpy().astype(np.float64), rates.exposures)
+
+
+def _exposed(colours: Float[Tensor, "3 h w"], affine: Float[Tensor, "3 4"]) -> Float[Tensor, "3 h w"]:
+    """Colours as a photo records them."""
+    return (affine[:, :3] @ colours.flatten(1) + affine[:, 3:]).view(colours.shape)
 
 
 def _sphere(harmonics: Float[Tensor, "K 3"], camera: Cameras) -> Float[Tensor, "3 H W"]:

@@ -1,8 +1,8 @@
 """What a pixel of a photograph asks of the splats: its colour, nothing, or that nothing be there.
 
 Before a plain backdrop, Gaussians of the backdrop's colour cost nothing in front of it, and few photos cannot tell
-where they are: new views are darkened by fog. Where a photo shows nothing, splats are therefore held against a backdrop
-whose colour changes with every step, so that only transparency fits.
+where they are: new views are darkened by fog. Where a photo shows nothing, splats are therefore held against a colour
+that changes with every step, so that only transparency fits; elsewhere the backdrop keeps its own.
 """
 
 import numpy as np
@@ -15,11 +15,13 @@ from photoreal.core import Photos, unit_from_bytes
 
 IGNORED, SHOWN, EMPTY = 0, 1, 2
 _TOLERANCE = 14
-"""How far, of 255 in any channel, a pixel of the backdrop is from its colour."""
+"""How far, of 255 in any channel, pixels of a backdrop are from its colour at most."""
+_LEAST_TOLERANCE, _OF_NOISE = 2, 4.0
+"""Within this many times the noise at the borders, and at least so much."""
 _ENOUGH = 0.75
 """Share of the pictures' border pixels that a plain backdrop must fill."""
 _EDGE = 2
-"""Pixels around what stands before the backdrop that are ignored: they are mixed."""
+"""Pixels around what stands before the backdrop that count as shown: they are mixed."""
 
 
 def pixel_kinds(photos: Photos, *, outside_is_empty: bool) -> UInt8[Tensor, "V H W"]:
@@ -39,18 +41,21 @@ def plain_backdrop(photos: Photos) -> tuple[Float[Tensor, " 3"], UInt8[Tensor, "
     rims = [images[:, :, 0], images[:, :, -1], images[..., 0], images[..., -1]]
     rim = np.concatenate([r.transpose(1, 0, 2).reshape(3, -1) for r in rims], 1)
     colour = np.median(rim, axis=1)
-    if np.count_nonzero(np.abs(rim - colour[:, None]).max(0) <= _TOLERANCE) < _ENOUGH * rim.shape[1]:
+    off = np.abs(rim - colour[:, None]).max(0)
+    plain = off[off <= _TOLERANCE]
+    if len(plain) < _ENOUGH * len(off):
         return None
-    kinds = np.stack([_kinds(image, colour) for image in images])
+    tolerance = min(_TOLERANCE, max(_LEAST_TOLERANCE, _OF_NOISE * float(np.sqrt(np.mean(plain**2)))))
+    kinds = np.stack([_kinds(image, colour, tolerance) for image in images])
     return unit_from_bytes(torch.from_numpy(colour).round().byte()), torch.from_numpy(kinds)
 
 
-def _kinds(image: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def _kinds(image: np.ndarray, colour: np.ndarray, tolerance: float) -> np.ndarray:
     """The kinds of one photo."""
-    plain = np.abs(image - colour[:, None, None]).max(0) <= _TOLERANCE
+    plain = np.abs(image - colour[:, None, None]).max(0) <= tolerance
     regions = np.zeros(plain.shape, np.int32)
     ndimage.label(plain, output=regions)
     touching = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
     behind = np.isin(regions, touching[touching > 0])
     inner = ndimage.binary_erosion(behind, iterations=_EDGE, border_value=1)
-    return np.where(inner, EMPTY, np.where(behind, IGNORED, SHOWN)).astype(np.uint8)
+    return np.where(inner, EMPTY, SHOWN).astype(np.uint8)

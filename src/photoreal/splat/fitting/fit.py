@@ -41,7 +41,7 @@ class FitConfig:
     background: Literal["sphere", "white", "black"] = "sphere"
     """What lies behind everything: a learned sphere at infinity, or a fixed colour."""
     outside: Literal["ignore", "empty"] = "ignore"
-    """What masked pixels mean: unknown, or empty as around cut-out objects, so that a fixed background shows there."""
+    """What masked pixels mean: unknown, or empty as around cut-out objects, so that nothing may stand there."""
     plain_backdrop: bool = True
     """Where all photos show one colour from their borders inwards, take it for an empty backdrop."""
     exposure: bool = True
@@ -185,9 +185,7 @@ def device_of(config: FitConfig) -> Literal["cpu", "cuda"]:
     """
     problem = None if config.device == "cpu" else gsplat_problem()
     if config.device == "cuda" and problem:
-        raise MissingDependencyError(
-            f"splats cannot be fitted on a GPU here: {problem}; leave out the device, or ask for cpu"
-        )
+        raise MissingDependencyError(f"splats cannot be fitted on a GPU here: {problem}; leave out --fit.device cuda")
     return "cpu" if problem or config.device == "cpu" else "cuda"
 
 

@@ -14,7 +14,6 @@ from photoreal.splat.fitting.backdrop import EMPTY, SHOWN, pixel_kinds
 from photoreal.splat.fitting.optimise import Population, gaussians_of, sort_in_space
 from photoreal.splat.fitting.smoothing import sampling_variances, smoothed_gaussians
 from photoreal.splat.frame import NOT_SMOOTHED, FloatArray, Frame, camera_numbers
-from photoreal.splat.harmonics import Y_0
 from photoreal.splat.kernels.blocks import MEAN, OPACITY, QUATERNION, SCALE
 from photoreal.splat.kernels.lanes import LANES
 from photoreal.splat.kernels.photometric import SUMS, expose, unexpose
@@ -196,8 +195,7 @@ class Trainer:
         gradient = frame.array("gradient", 4 * plane)
         gradient.reshape(4, frame.padded[0], stride)[:, height:] = 0
         planes, camera = frame.planes.reshape(-1), targets.cameras[view]
-        exposure = self.exposures.value[view]
-        background, empty = self.behind(targets, view)
+        background, exposure, empty = self.background.value[0], self.exposures.value[view], self.colour_of_nothing()
         expose(planes, targets.size, stride, camera, background, exposure, empty, photo, mask, seen, pictured, sums)
         similarity(seen, pictured, 3, height, width, stride, WINDOW, derivatives, rows)
         pixels = 3 * height * width * targets.shares[view]
@@ -216,16 +214,9 @@ class Trainer:
             self.learn_exposure(view, by_exposure, rates.exposures)
         return gradient, float((1 - d) * found[0] / pixels + d * unlike / pixels)
 
-    def behind(self, targets: Targets, view: int) -> tuple[FloatArray, FloatArray]:
-        """The background's harmonics for this step, and the colour that the photo then has where nothing is.
-
-        Where something is known to be empty, the colour is another one at every step.
-        """
-        if not targets.empty:
-            return self.background.value[0], np.zeros(3, np.float32)
-        colour = np.random.default_rng(self.step).uniform(0, 1, 3)
-        affine = self.exposures.value[view].reshape(3, 4)
-        return ((colour - 0.5) / Y_0).astype(np.float32), (affine[:, :3] @ colour + affine[:, 3]).astype(np.float32)
+    def colour_of_nothing(self) -> FloatArray:
+        """What lies behind where nothing is: another colour at every step."""
+        return np.random.default_rng(self.step).random(3, np.float32)
 
     def learn_exposure(self, view: int, gradient: NDArray[np.float64], rate: float) -> None:
         """One step for one photo; the mean over the photos stays the identity."""

@@ -70,7 +70,7 @@ def background_colour(harmonics, count, Y):
 
 @njit(**_OPTIONS)
 @no_type_check
-def expose_lanes(planes, plane, o, exposure, empty, photo, photo_plane, p, kind, limit, seen, pictured):
+def expose_lanes(planes, plane, o, exposure, behind, photo, photo_plane, p, kind, limit, seen, pictured):
     """What the photograph should show at sixteen pixels, and what it shows; returns the sum of the differences."""
     zero = spread(_ZERO)
     red, green, blue = load(planes, o), load(planes, plane + o), load(planes, 2 * plane + o)
@@ -79,7 +79,8 @@ def expose_lanes(planes, plane, o, exposure, empty, photo, photo_plane, p, kind,
         y = load_bytes(photo, c * photo_plane + p) * _BYTE
         m = 4 * c
         x = red * exposure[m] + green * exposure[m + 1] + blue * exposure[m + 2] + exposure[m + 3]
-        y = where_less(kind, spread(_EMPTY), y, spread(empty[c]))
+        empty = behind[0] * exposure[m] + behind[1] * exposure[m + 1] + behind[2] * exposure[m + 2] + exposure[m + 3]
+        y = where_less(kind, spread(_EMPTY), y, spread(empty))
         x = where_less(zero, kind, x, y)
         x, y = where_less(lane_numbers(), limit, x, zero), where_less(lane_numbers(), limit, y, zero)
         store(seen, c * photo_plane + p, x)
@@ -98,12 +99,13 @@ def expose_row(
     for i in range(0, stride, LANES):
         o = row * stride + i
         T = load(planes, 3 * plane + o)
+        kind = load_bytes(mask, o) if len(mask) > 0 else spread(_ONE)
         if greatest(T) > _CLEAR:
             background_basis(cam, row, i, count, Y)
             behind = background_colour(harmonics, count, Y)
             for c in range(3):
-                store(planes, c * plane + o, load(planes, c * plane + o) + T * behind[c])
-        kind = load_bytes(mask, o) if len(mask) > 0 else spread(_ONE)
+                there = where_less(kind, spread(_EMPTY), behind[c], spread(empty[c]))
+                store(planes, c * plane + o, load(planes, c * plane + o) + T * there)
         difference = difference + expose_lanes(
             planes, plane, o, exposure, empty, photo, photo_plane, o, kind, spread(F(width - i)), seen, pictured
         )
@@ -116,7 +118,7 @@ def expose(planes, size, stride, cam, harmonics, exposure, empty, photo, mask, s
     """Put the background behind the colour planes, and write what the photo should show (`seen`) and shows.
 
     `exposure` is [M | b] by rows; `photo` has three planes of bytes, `mask` one or none at all: 0 where the photo is
-    ignored, 1 where it is shown, 2 where nothing is, so that it counts as having the colour `empty`.
+    ignored, 1 where it is shown, 2 where nothing is: there `empty` is the colour behind, in the scene and the photo.
     """
     (height, width), plane = size, len(planes) // 4
     photo_plane = height * stride
