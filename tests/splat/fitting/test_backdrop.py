@@ -54,6 +54,11 @@ def test_other_photos_have_no_backdrop(scene):
     assert plain_backdrop(masked.replace(masks=masks)) is None, "masks say what counts"
 
 
+def test_photos_of_nothing_have_no_backdrop(scene):
+    blank = scene[0].photos.replace(images=torch.full_like(scene[0].photos.images, 90))
+    assert plain_backdrop(blank) is None
+
+
 def test_masks_give_kinds():
     masks = torch.tensor([[[True, False]]])
     photos = Photos(torch.zeros(1, 3, 1, 2, dtype=torch.uint8), masks, ("a",), torch.zeros(1), torch.zeros(1).long())

@@ -14,9 +14,9 @@ from torch import Tensor
 from photoreal.core import Photos, unit_from_bytes
 
 IGNORED, SHOWN, EMPTY = 0, 1, 2
-_TOLERANCE = 14
+_TOLERANCE = 14.0
 """How far, of 255 in any channel, pixels of a backdrop are from its colour at most."""
-_LEAST_TOLERANCE, _OF_NOISE = 2, 4.0
+_LEAST_TOLERANCE, _OF_NOISE = 2.0, 4.0
 """Within this many times the noise at the borders, and at least so much."""
 _ENOUGH = 0.75
 """Share of the pictures' border pixels that a plain backdrop must fill."""
@@ -31,7 +31,8 @@ def pixel_kinds(photos: Photos, *, outside_is_empty: bool) -> UInt8[Tensor, "V H
 
 
 def plain_backdrop(photos: Photos) -> tuple[Float[Tensor, " 3"], UInt8[Tensor, "V H W"]] | None:
-    """The sRGB colour that fills the borders of all photos, and the pixels' kinds by it; None where there is none.
+    """The sRGB colour that fills the borders of all photos, and the pixels' kinds by it; None where there is none, or
+    nothing before it.
 
     EMPTY is what has that colour and hangs together with the border of its photo.
     """
@@ -47,6 +48,8 @@ def plain_backdrop(photos: Photos) -> tuple[Float[Tensor, " 3"], UInt8[Tensor, "
         return None
     tolerance = min(_TOLERANCE, max(_LEAST_TOLERANCE, _OF_NOISE * float(np.sqrt(np.mean(plain**2)))))
     kinds = np.stack([_kinds(image, colour, tolerance) for image in images])
+    if not (kinds == SHOWN).any():
+        return None
     return unit_from_bytes(torch.from_numpy(colour).round().byte()), torch.from_numpy(kinds)
 
 
