@@ -49,8 +49,8 @@ def draw_gsplat(
     gaussians: Gaussians, camera: Cameras
 ) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "H W"], Bool[Tensor, " N"]]:
     """Colour over black, transmittance, and which Gaussians were drawn, for the first camera; all on CUDA."""
-    appearance = _appearance(gaussians, camera)
-    features, alpha, meta = _composite(gaussians, camera, appearance[:, :3], appearance[:, 7])
+    colour, opacity, _ = _appearance(gaussians, camera)
+    features, alpha, meta = _composite(gaussians, camera, colour, opacity)
     drawn = (meta["radii"][0].reshape(len(gaussians), -1) > 0).all(1)
     return features, 1 - alpha, drawn
 
@@ -120,15 +120,14 @@ def _to_cuda(tensor: Tensor) -> Tensor:
     return tensor.to(_device(), torch.float32)
 
 
-def _appearance(gaussians: Gaussians, camera: Cameras) -> Float[Tensor, "N 8"]:
-    """Colour, depth, normal and opacity as the first camera sees them."""
-    pose = camera.cam_from_world[0]
-    offset = gaussians.means - invert_rigid(pose)[:3, 3]
+def _appearance(
+    gaussians: Gaussians, camera: Cameras
+) -> tuple[Float[Tensor, "N 3"], Float[Tensor, " N"], Float[Tensor, "N 3"]]:
+    """Colour and opacity as the first camera sees them, and the offset from it."""
+    offset = gaussians.means - invert_rigid(camera.cam_from_world[0])[:3, 3]
     direction = torch.nn.functional.normalize(offset, dim=1)
-    depth = transform_points(pose, gaussians.means)[:, 2:]
-    normals = facing_normals(matrix_from_quaternion(gaussians.quaternions), gaussians.log_scales.exp(), offset)
-    opacity = view_opacities(gaussians.opacity_harmonics, direction)
-    return torch.cat([view_colours(gaussians.colour_harmonics, direction), depth, normals, opacity[:, None]], 1)
+    colour = view_colours(gaussians.colour_harmonics, direction)
+    return colour, view_opacities(gaussians.opacity_harmonics, direction), offset
 
 
 def _composite(
@@ -155,13 +154,15 @@ def _composite(
 
 def _render(gaussians: Gaussians, camera: Cameras, background: Float[Tensor, " 3"]) -> tuple[Tensor, ...]:
     height, width = camera.size
-    appearance = _appearance(gaussians, camera)
-    sums, alpha, meta = _composite(gaussians, camera, appearance[:, :7], appearance[:, 7])
+    colour, opacity, offset = _appearance(gaussians, camera)
+    z = transform_points(camera.cam_from_world[0], gaussians.means)[:, 2]
+    normals = facing_normals(matrix_from_quaternion(gaussians.quaternions), gaussians.log_scales.exp(), offset)
+    sums, alpha, meta = _composite(gaussians, camera, torch.cat([colour, z[:, None], normals], 1), opacity)
     covered = alpha > 0
     expected = torch.where(covered, sums[3] / torch.where(covered, alpha, torch.ones_like(alpha)), 0 * alpha)
     with torch.no_grad():
         lists = (meta["isect_offsets"][0], meta["flatten_ids"])
-        projected = (meta["means2d"][0], meta["conics"][0], appearance[:, 7])
+        projected = (meta["means2d"][0], meta["conics"][0], opacity)
         median = median_gaussians(projected, lists, meta["tile_size"])[:height, :width]
-    depth = torch.where(median >= 0, appearance[:, 3][median.clamp_min(0)], 0 * alpha)
+    depth = torch.where(median >= 0, z[median.clamp_min(0)], 0 * alpha)
     return sums[:3] + (1 - alpha) * background[:, None, None], alpha, expected, depth, sums[4:]
