@@ -16,6 +16,7 @@ from photoreal.core import Cameras, Gaussians
 from photoreal.splat.frame import NOT_SMOOTHED, FloatArray, Frame, camera_numbers
 from photoreal.splat.kernels.backward import CAMERA_GRADIENTS, project_backward
 from photoreal.splat.kernels.blocks import CHUNKS, pack, unpack
+from photoreal.splat.kernels.compositing import ALL
 from photoreal.splat.kernels.lanes import LANES
 from photoreal.splat.renders import Renders
 
@@ -34,6 +35,12 @@ def render_colour(gaussians: Gaussians, camera: Cameras) -> tuple[Float[Tensor, 
     return sums, transmittance
 
 
+def composite_numba(gaussians: Gaussians, camera: Cameras) -> tuple[Float[Tensor, "8 H W"], Float[Tensor, "H W"]]:
+    """Colour, depth, normal and squared depth over nothing, and transmittance, as `composite_torch` has them."""
+    sums, transmittance, _, _ = _splat(gaussians, camera, "all")
+    return sums, transmittance
+
+
 def _render_all(gaussians: Gaussians, camera: Cameras, background: Float[Tensor, " 3"]) -> tuple[Tensor, ...]:
     sums, transmittance, depth, median = _splat(gaussians, camera, "all")
     alpha = 1 - transmittance
@@ -42,7 +49,7 @@ def _render_all(gaussians: Gaussians, camera: Cameras, background: Float[Tensor,
     found = median >= 0
     at_median = depth[median.clamp_min(0)] if len(depth) else torch.zeros_like(alpha)
     colour = sums[:3] + transmittance * background[:, None, None]
-    return colour, alpha, expected, torch.where(found, at_median, torch.zeros_like(at_median)), sums[4:]
+    return colour, alpha, expected, torch.where(found, at_median, torch.zeros_like(at_median)), sums[4:7]
 
 
 def _splat(gaussians: Gaussians, camera: Cameras, channels: Channels) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -55,7 +62,7 @@ def _splat(gaussians: Gaussians, camera: Cameras, channels: Channels) -> tuple[T
         camera.cam_from_world,
         camera.intrinsics,
         camera.size,
-        3 if channels == "colour" else 7,
+        3 if channels == "colour" else ALL,
     )  # pyright: ignore[reportReturnType]
 
 

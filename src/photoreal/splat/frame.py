@@ -45,7 +45,7 @@ class Frame:
     blocks: int = 0
     """Blocks of Gaussians that were drawn."""
     features: int = 3
-    """3 = colour alone; 7 = with depth and normal."""
+    """3 = colour alone; 8 = with depth, normal and squared depth."""
     opaque: float = 4e-6
     """What lies behind all but this share of the light is left out; Kerbl et al. 2023 have 1e-4."""
 
@@ -65,7 +65,7 @@ class Frame:
         features: int,
         smoothing: FloatArray = NOT_SMOOTHED,
     ) -> None:
-        """Fill `planes`: the features over black, then the transmittance; and the median where there are 7 features.
+        """Fill `planes`: the features over black, then the transmittance; and the median where there are 8 features.
 
         `smoothing`: a variance that is added to each Gaussian's own, in squared world units.
         """

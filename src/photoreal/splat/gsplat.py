@@ -46,13 +46,17 @@ def rasterize_gsplat(gaussians: Gaussians, cameras: Cameras, backgrounds: Float[
 
 
 def draw_gsplat(
-    gaussians: Gaussians, camera: Cameras
-) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "H W"], Bool[Tensor, " N"]]:
-    """Colour over black, transmittance, and which Gaussians were drawn, for the first camera; all on CUDA."""
-    colour, opacity, _ = _appearance(gaussians, camera)
-    features, alpha, meta = _composite(gaussians, camera, colour, opacity)
+    gaussians: Gaussians, camera: Cameras, *, surfaces: bool = False
+) -> tuple[Float[Tensor, "C H W"], Float[Tensor, "H W"], Bool[Tensor, " N"]]:
+    """Features over nothing, transmittance, and which Gaussians were drawn, for the first camera; all on CUDA.
+
+    Features: colour; with `surfaces` also depth, normal and squared depth.
+    """
+    colour, opacity, offset = _appearance(gaussians, camera)
+    features = torch.cat([colour, *_geometry(gaussians, camera, offset)], 1) if surfaces else colour
+    sums, alpha, meta = _composite(gaussians, camera, features, opacity)
     drawn = (meta["radii"][0].reshape(len(gaussians), -1) > 0).all(1)
-    return features, 1 - alpha, drawn
+    return sums, 1 - alpha, drawn
 
 
 @functools.cache
@@ -130,6 +134,15 @@ def _appearance(
     return colour, view_opacities(gaussians.opacity_harmonics, direction), offset
 
 
+def _geometry(
+    gaussians: Gaussians, camera: Cameras, offset: Float[Tensor, "N 3"]
+) -> tuple[Float[Tensor, "N 1"], Float[Tensor, "N 3"], Float[Tensor, "N 1"]]:
+    """Depth, normal and squared depth."""
+    z = transform_points(camera.cam_from_world[0], gaussians.means)[:, 2:]
+    normals = facing_normals(matrix_from_quaternion(gaussians.quaternions), gaussians.log_scales.exp(), offset)
+    return z, normals, z**2
+
+
 def _composite(
     gaussians: Gaussians, camera: Cameras, features: Float[Tensor, "N C"], opacity: Float[Tensor, " N"]
 ) -> tuple[Float[Tensor, "C H W"], Float[Tensor, "H W"], dict[str, Any]]:
@@ -155,14 +168,13 @@ def _composite(
 def _render(gaussians: Gaussians, camera: Cameras, background: Float[Tensor, " 3"]) -> tuple[Tensor, ...]:
     height, width = camera.size
     colour, opacity, offset = _appearance(gaussians, camera)
-    z = transform_points(camera.cam_from_world[0], gaussians.means)[:, 2]
-    normals = facing_normals(matrix_from_quaternion(gaussians.quaternions), gaussians.log_scales.exp(), offset)
-    sums, alpha, meta = _composite(gaussians, camera, torch.cat([colour, z[:, None], normals], 1), opacity)
+    z, normals, _ = _geometry(gaussians, camera, offset)
+    sums, alpha, meta = _composite(gaussians, camera, torch.cat([colour, z, normals], 1), opacity)
     covered = alpha > 0
     expected = torch.where(covered, sums[3] / torch.where(covered, alpha, torch.ones_like(alpha)), 0 * alpha)
     with torch.no_grad():
         lists = (meta["isect_offsets"][0], meta["flatten_ids"])
         projected = (meta["means2d"][0], meta["conics"][0], opacity)
         median = median_gaussians(projected, lists, meta["tile_size"])[:height, :width]
-    depth = torch.where(median >= 0, z[median.clamp_min(0)], 0 * alpha)
+    depth = torch.where(median >= 0, z[:, 0][median.clamp_min(0)], 0 * alpha)
     return sums[:3] + (1 - alpha) * background[:, None, None], alpha, expected, depth, sums[4:]

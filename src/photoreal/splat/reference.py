@@ -84,20 +84,28 @@ def facing_normals(
     return torch.where(away, -axis, axis)
 
 
-def _render(gaussians: Gaussians, camera: Cameras, background: Float[Tensor, " 3"]) -> tuple[Tensor, ...]:
+def composite_torch(
+    gaussians: Gaussians, camera: Cameras
+) -> tuple[Float[Tensor, "8 H W"], Float[Tensor, "H W"], Float[Tensor, "H W"]]:
+    """Composited colour, depth, normal and squared depth over nothing; alpha and median depth; for the first camera."""
     projected = project_gaussians(gaussians, camera)
     height, width = camera.size
     rows = max(1, _BAND_ELEMENTS // max(1, width * len(projected.depth)))
     bands = [_band(projected, y, min(y + rows, height), width) for y in range(0, height, rows)]
     sums, alpha, median = (torch.cat([band[i] for band in bands], dim=-2) for i in range(3))
+    return sums, alpha, median
+
+
+def _render(gaussians: Gaussians, camera: Cameras, background: Float[Tensor, " 3"]) -> tuple[Tensor, ...]:
+    sums, alpha, median = composite_torch(gaussians, camera)
     colour = sums[:3] + (1 - alpha) * background[:, None, None]
     covered = alpha > 0
     expected = torch.where(covered, sums[3] / torch.where(covered, alpha, torch.ones_like(alpha)), 0 * alpha)
-    return colour, alpha, expected, median, sums[4:]
+    return colour, alpha, expected, median, sums[4:7]
 
 
 def _band(projected: Projected, top: int, bottom: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Composited (colour, depth, normal), alpha and median depth of rows top..bottom."""
+    """Composited (colour, depth, normal, squared depth), alpha and median depth of rows top..bottom."""
     like = projected.depth
     ys = torch.arange(top, bottom, dtype=like.dtype, device=like.device) + 0.5
     xs = torch.arange(width, dtype=like.dtype, device=like.device) + 0.5
@@ -108,7 +116,8 @@ def _band(projected: Projected, top: int, bottom: int, width: int) -> tuple[Tens
     alpha = torch.where(alpha >= ALPHA_MIN, alpha, torch.zeros_like(alpha))
     after = torch.cumprod(1 - alpha, dim=0)
     before = torch.cat([torch.ones_like(after[:1]), after[:-1]])
-    features = torch.cat([projected.colour, projected.depth[:, None], projected.normal], dim=1)
+    depth = projected.depth[:, None]
+    features = torch.cat([projected.colour, depth, projected.normal, depth**2], dim=1)
     sums = torch.einsum("mhw,mc->chw", alpha * before, features)
     crossing = ((before >= 0.5) & (after < 0.5)).to(like.dtype)
     median = (crossing * projected.depth[:, None, None]).sum(0)

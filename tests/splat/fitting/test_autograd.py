@@ -6,66 +6,58 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from toy_training import RATES, masked_room, trainer_parts
 
 from photoreal.core import Cameras, Gaussians
 from photoreal.splat import FitConfig, fit, render_colour
+from photoreal.splat.cpu import composite_numba
 from photoreal.splat.fitting import fit as fitting
 from photoreal.splat.fitting.autograd import AutogradTrainer
 from photoreal.splat.fitting.backdrop import pixel_kinds
-from photoreal.splat.fitting.initial import gaussians_from_points
 from photoreal.splat.fitting.optimise import population_of
-from photoreal.splat.fitting.training import Rates, Small, Trainer, deviates, targets_of
+from photoreal.splat.fitting.training import Trainer, targets_of
 from photoreal.splat.frame import Frame, camera_numbers
 from photoreal.splat.kernels.projection import REACH, RECORD
-from photoreal.synth import toy_scene
-
-RATES = Rates(1e-3, 5e-3, 1e-3, 5e-2, 2.5e-3, 2e-3, 1e-3, 0.01, 0.02, 0.0)
 
 
-def draw(gaussians: Gaussians, camera: Cameras) -> tuple[Tensor, Tensor, Tensor]:
+def draw(gaussians: Gaussians, camera: Cameras, *, surfaces: bool) -> tuple[Tensor, Tensor, Tensor]:
     """By the CPU rasterizer."""
-    colour, transmittance = render_colour(gaussians, camera)
+    sums, transmittance = (composite_numba if surfaces else render_colour)(gaussians, camera)
     population, frame = population_of(gaussians), Frame()
     colours = gaussians.colour_harmonics.shape[1]
     counts = (population.values.shape[1], population.opacity_count, colours, colours)
     frame.draw(population.values, counts, camera_numbers(camera), camera.size, 3)
     reach = frame.buffers["record"].reshape(-1, RECORD)[: len(gaussians), REACH]
-    return colour, transmittance, torch.from_numpy(reach > 0)
+    return sums, transmittance, torch.from_numpy(reach > 0)
 
 
 @pytest.fixture(scope="module")
 def scene():
-    made = toy_scene(0, views=3, size=(37, 53), points=200)
-    masks = made.capture.photos.masks.clone()
-    masks[1, 5:20, 30:] = False
-    photos = made.capture.photos.replace(masks=masks)
-    return made.capture.replace(photos=photos, cameras=made.capture.cameras.map(lambda t: t.float())), made.points
-
-
-def parts(scene, *, opacity_degree: int = 1):
-    capture, points = scene
-    generator = torch.Generator().manual_seed(5)
-    gaussians = gaussians_from_points(points, opacity_degree=opacity_degree)
-    gaussians = gaussians.map(lambda t: t + 0.1 * torch.randn(t.shape, generator=generator))
-    background = 0.3 * torch.randn(1, 48, generator=generator).numpy()
-    exposures = np.tile(np.eye(3, 4, dtype=np.float32).ravel(), (len(capture), 1))
-    exposures += 0.05 * torch.randn(exposures.shape, generator=generator).numpy()
-    return population_of(gaussians), Small(background), Small(exposures), 0.2, deviates(generator), 1000
+    return masked_room()
 
 
 @pytest.mark.parametrize(
-    ("colours", "smoothed", "empty"), [(16, False, False), (4, False, False), (16, True, False), (16, False, True)]
+    ("colours", "smoothed", "empty", "surfaces"),
+    [
+        (16, False, False, False),
+        (4, False, False, False),
+        (16, True, False, False),
+        (16, False, True, False),
+        (16, False, True, True),
+        (16, True, False, True),
+    ],
 )
-def test_both_trainers_do_the_same(scene, colours: int, smoothed: bool, empty: bool):
+def test_both_trainers_do_the_same(scene, colours: int, smoothed: bool, empty: bool, surfaces: bool):
+    rates = dataclasses.replace(RATES, distortion=0.5, normals=0.2) if surfaces else RATES
     as_if = scene[0].cameras.resized((9, 13))
     targets = targets_of(scene[0], 1.0, pixel_kinds(scene[0].photos, outside_is_empty=empty))
 
     def start() -> tuple:
-        return (*parts(scene, opacity_degree=0), as_if) if smoothed else parts(scene)
+        return (*trainer_parts(scene, opacity_degree=0), as_if) if smoothed else trainer_parts(scene)
 
     ours, theirs = Trainer(*start()), AutogradTrainer(*start(), draw=draw, device="cpu")
     for step in range(4):
-        losses = [trainer.train(targets, step % 3, colours, RATES) for trainer in (ours, theirs)]
+        losses = [trainer.train(targets, step % 3, colours, rates) for trainer in (ours, theirs)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-3)
     first, population = Trainer(*start()).fetch(), theirs.fetch()
     moved = np.abs(ours.population.values - first.values)
@@ -84,7 +76,7 @@ def test_noise_moves_faint_gaussians_that_are_drawn(scene):
     still, noisy = ({"means": 0.0, "scales": 0.0, "rotations": 0.0, "noise": n} for n in (0.0, 50.0))
     moved = []
     for changes in (still, noisy):
-        trainer = AutogradTrainer(*parts(scene), draw=draw, device="cpu")
+        trainer = AutogradTrainer(*trainer_parts(scene), draw=draw, device="cpu")
         trainer.population.values[:8, 10] = -12
         trainer.settle()
         before = trainer.fetch().columns(0, 3)

@@ -6,50 +6,25 @@ import numba
 import numpy as np
 import pytest
 import torch
+from toy_training import RATES, masked_room, trainer_parts
 
 from photoreal.core import Cameras, Gaussians, pixel_rays, unit_from_bytes
 from photoreal.splat import expose, photometric_loss, render_colour
 from photoreal.splat.appearance import Background, Exposures
-from photoreal.splat.fitting.initial import gaussians_from_points
-from photoreal.splat.fitting.optimise import gaussians_of, population_of
-from photoreal.splat.fitting.training import Rates, Small, Targets, Trainer, deviates, falling, targets_of
+from photoreal.splat.fitting.optimise import gaussians_of
+from photoreal.splat.fitting.training import Rates, Targets, Trainer, falling, targets_of
 from photoreal.splat.harmonics import harmonic_basis
 from photoreal.splat.kernels.blocks import OPACITY, unpack
 from photoreal.synth import toy_scene
 
-RATES = Rates(
-    means=1e-3,
-    scales=5e-3,
-    rotations=1e-3,
-    opacities=5e-2,
-    colours=2.5e-3,
-    background=2e-3,
-    exposures=1e-3,
-    opacity_penalty=0.01,
-    scale_penalty=0.02,
-    noise=0.0,
-)
-SIZE = (37, 53)
-
 
 @pytest.fixture(scope="module")
 def scene():
-    made = toy_scene(0, views=3, size=SIZE, points=200)
-    masks = made.capture.photos.masks.clone()
-    masks[1, 5:20, 30:] = False
-    photos = made.capture.photos.replace(masks=masks)
-    return made.capture.replace(photos=photos, cameras=made.capture.cameras.map(lambda t: t.float())), made.points
+    return masked_room()
 
 
 def start(scene, *, opacity_degree: int = 1) -> Trainer:
-    capture, points = scene
-    generator = torch.Generator().manual_seed(5)
-    gaussians = gaussians_from_points(points, opacity_degree=opacity_degree)
-    gaussians = gaussians.map(lambda t: t + 0.1 * torch.randn(t.shape, generator=generator))
-    background = 0.3 * torch.randn(1, 48, generator=generator).numpy()
-    exposures = np.tile(np.eye(3, 4, dtype=np.float32).ravel(), (len(capture), 1))
-    exposures += 0.05 * torch.randn(exposures.shape, generator=generator).numpy()
-    return Trainer(population_of(gaussians), Small(background), Small(exposures), 0.2, deviates(generator), 1000)
+    return Trainer(*trainer_parts(scene, opacity_degree=opacity_degree))
 
 
 def leaves(trainer: Trainer) -> tuple[Gaussians, Background, Exposures]:

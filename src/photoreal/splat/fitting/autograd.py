@@ -4,8 +4,8 @@ Between changes of density everything lives on the device; `fetch` brings it bac
 """
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,18 +14,29 @@ from torch import Tensor
 
 from photoreal.core import Cameras, Gaussians, matrix_from_quaternion, pixel_rays, unit_from_bytes
 from photoreal.splat.fitting.backdrop import EMPTY
+from photoreal.splat.fitting.kernels.update import BETA1, BETA2, FAINT
 from photoreal.splat.fitting.loss import photometric_loss
 from photoreal.splat.fitting.optimise import Population, gaussians_of
 from photoreal.splat.fitting.smoothing import smoothed_gaussians
+from photoreal.splat.fitting.surface import surface_losses
 from photoreal.splat.fitting.training import Rates, Targets, Trainer
 from photoreal.splat.frame import camera_of
 from photoreal.splat.harmonics import Y_0, harmonic_basis
 from photoreal.splat.kernels.blocks import pack, unpack
 from photoreal.splat.kernels.lanes import LANES
-from photoreal.splat.kernels.update import BETA1, BETA2, FAINT
 
-Draw = Callable[[Gaussians, Cameras], tuple[Float[Tensor, "3 H W"], Float[Tensor, "H W"], Bool[Tensor, " N"]]]
-"""Colour over black, transmittance, and which Gaussians were drawn, for the first camera."""
+
+@runtime_checkable
+class Draw(Protocol):
+    """A differentiable rasterizer, as `draw_gsplat` is."""
+
+    def __call__(
+        self, gaussians: Gaussians, camera: Cameras, *, surfaces: bool
+    ) -> tuple[Float[Tensor, "C H W"], Float[Tensor, "H W"], Bool[Tensor, " N"]]:
+        """Features over nothing, transmittance, and which Gaussians were drawn, for the first camera."""
+        ...
+
+
 _FIELDS = ("means", "quaternions", "log_scales", "opacity_harmonics", "colour_harmonics")
 
 
@@ -62,14 +73,15 @@ class AutogradTrainer(Trainer):
         camera = camera_of(targets.cameras[view], targets.size).to(self.device)
         affine = torch.from_numpy(self.exposures.value[view].reshape(3, 4)).to(self.device).requires_grad_()
         harmonics = torch.from_numpy(self.background.value.reshape(-1, 3)).to(self.device).requires_grad_()
-        colour, transmittance, drawn = self.draw(self._as_drawn(Gaussians(**used)), camera)
+        surfaces = rates.distortion > 0 or rates.normals > 0
+        sums, transmittance, drawn = self.draw(self._as_drawn(Gaussians(**used)), camera, surfaces=surfaces)
         photo, kinds = self._photo(targets, view)
         nothing = torch.from_numpy(self.colour_of_nothing()).to(self.device)[:, None, None]
-        scene = colour + transmittance * torch.where(kinds == EMPTY, nothing, _sphere(harmonics, camera))
+        scene = sums[:3] + transmittance * torch.where(kinds == EMPTY, nothing, _sphere(harmonics, camera))
         seen = _exposed(scene, affine)
         photo = torch.where(kinds == EMPTY, _exposed(nothing, affine.detach()), photo)
         loss = photometric_loss(seen, photo, kinds > 0, dissimilarity=self.dissimilarity)
-        loss.backward()
+        self._forces(sums, transmittance, camera, kinds > 0, rates).add(loss).backward()
         self._note_need(leaves["means"], camera, drawn)
         self._penalty(leaves, drawn, rates).backward()
         self.step += 1
@@ -77,6 +89,14 @@ class AutogradTrainer(Trainer):
         self._explore(drawn, rates.noise)
         self._learn_small(view, affine, harmonics if not targets.empty else None, rates)
         return float(loss.detach())
+
+    def _forces(
+        self, sums: Tensor, transmittance: Tensor, camera: Cameras, shown: Tensor, rates: Rates
+    ) -> Float[Tensor, ""]:
+        if len(sums) == 3:
+            return sums.new_zeros(())
+        distortion, disagreement = surface_losses(sums[3:], transmittance, camera, shown)
+        return rates.distortion * distortion + rates.normals * disagreement
 
     def _as_drawn(self, gaussians: Gaussians) -> Gaussians:
         if self.sampled_by is None:

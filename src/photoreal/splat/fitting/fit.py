@@ -56,6 +56,12 @@ class FitConfig:
     """Weight of the mean opacity in the loss, so that what is not needed fades (Kheradmand et al. 2024)."""
     scale_penalty: float = 0.01
     """Weight of the mean scale in the loss, in units of the scene's extent."""
+    distortion: float = 0.0
+    """Weight of the spread of depth along each ray (2D Gaussian Splatting): thinner surfaces, fewer floaters."""
+    normals: float = 0.0
+    """Weight of the disagreement between the Gaussians' normals and the depth map's (2D Gaussian Splatting)."""
+    surfaces_from: float = 0.25
+    """Share of the steps before these two begin."""
     coarse: tuple[tuple[float, float], ...] = ((0.15, 0.5),)
     """Coarse to fine: until this share of the steps, train at this share of the resolution."""
     plateau: float = 0.002
@@ -207,6 +213,7 @@ def _scale(step: int, config: FitConfig) -> float:
 
 def _rates(extent: float, step: int, config: FitConfig, *, learned: bool) -> Rates:
     means = extent * falling(config.means_rate, config.means_rate_end, step / max(1, config.steps - 1))
+    surfaces = step >= config.surfaces_from * config.steps
     return Rates(
         means=means,
         scales=config.scale_rate,
@@ -218,6 +225,8 @@ def _rates(extent: float, step: int, config: FitConfig, *, learned: bool) -> Rat
         opacity_penalty=config.opacity_penalty,
         scale_penalty=config.scale_penalty / extent,
         noise=means * config.density.noise,
+        distortion=config.distortion if surfaces else 0.0,
+        normals=config.normals if surfaces else 0.0,
     )
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from photoreal.splat.kernels.similarity import C1, C2, RADIUS, WINDOW, similarity, similarity_gradient
+from photoreal.splat.fitting.kernels.similarity import C1, C2, RADIUS, WINDOW, similarity, similarity_gradient
 
 
 def photometric_loss(

@@ -11,14 +11,16 @@ from torch import Tensor
 
 from photoreal.core import Cameras, Capture, Gaussians
 from photoreal.splat.fitting.backdrop import EMPTY, SHOWN, pixel_kinds
+from photoreal.splat.fitting.kernels.photometric import SUMS, expose, unexpose
+from photoreal.splat.fitting.kernels.similarity import WINDOW, similarity
+from photoreal.splat.fitting.kernels.surface import surface
+from photoreal.splat.fitting.kernels.update import BETA1, BETA2, NOISE, train
 from photoreal.splat.fitting.optimise import Population, gaussians_of, sort_in_space
 from photoreal.splat.fitting.smoothing import sampling_variances, smoothed_gaussians
 from photoreal.splat.frame import NOT_SMOOTHED, FloatArray, Frame, camera_numbers
 from photoreal.splat.kernels.blocks import MEAN, OPACITY, QUATERNION, SCALE
+from photoreal.splat.kernels.compositing import ALL
 from photoreal.splat.kernels.lanes import LANES
-from photoreal.splat.kernels.photometric import SUMS, expose, unexpose
-from photoreal.splat.kernels.similarity import WINDOW, similarity
-from photoreal.splat.kernels.update import BETA1, BETA2, NOISE, train
 
 _NO_MASK = np.empty(0, np.uint8)
 
@@ -109,6 +111,15 @@ class Rates:
     opacity_penalty: float
     scale_penalty: float
     noise: float
+    distortion: float = 0.0
+    """Weight of the depths' distortion, as in `surface`."""
+    normals: float = 0.0
+    """Weight of the normals' disagreement with the depths."""
+
+    @property
+    def features(self) -> int:
+        """How many features must be drawn."""
+        return ALL if self.distortion > 0 or self.normals > 0 else 3
 
     def rows(self, opacities: int, colours: int) -> FloatArray:
         """One rate for each row of a block."""
@@ -164,7 +175,7 @@ class Trainer:
         rows = population.values.shape[1]
         counts = (rows, opacities, (rows - OPACITY - opacities) // 3, colours)
         camera = targets.cameras[view]
-        frame.draw(population.values, counts, camera, targets.size, 3, self.smoothing)
+        frame.draw(population.values, counts, camera, targets.size, rates.features, self.smoothing)
         gradient, loss = self._compare(targets, view, rates)
         self.step += 1
         corrections = (np.float32(1 / (1 - BETA1**self.step)), np.float32(1 / (1 - BETA2**self.step)))
@@ -176,7 +187,7 @@ class Trainer:
         train(
             population.values.reshape(-1), population.mean.reshape(-1), population.square.reshape(-1),
             len(population.values), counts, camera, self.smoothing, frame.buffers["record"],
-            frame.first, frame.pair_gradients(gradient),
+            frame.first, frame.pair_gradients(gradient), rates.features,
             rates.rows(opacities, colours), corrections, penalties, self.noise, np.float32(rates.noise),
             self.step * 3 * count % 2**31, self.need, self.shown,
         )  # fmt: skip
@@ -192,19 +203,26 @@ class Trainer:
         derivatives = frame.array("derivatives", 9 * height * stride)
         sums = frame.array("sums", height * SUMS, np.float64).reshape(height, SUMS)
         rows = frame.array("similarity", 3 * height)
-        gradient = frame.array("gradient", 4 * plane)
-        gradient.reshape(4, frame.padded[0], stride)[:, height:] = 0
+        gradient = frame.array("gradient", (frame.features + 1) * plane)
+        gradient.reshape(-1, frame.padded[0], stride)[:, height:] = 0
         planes, camera = frame.planes.reshape(-1), targets.cameras[view]
         background, exposure, empty = self.background.value[0], self.exposures.value[view], self.colour_of_nothing()
-        expose(planes, targets.size, stride, camera, background, exposure, empty, photo, mask, seen, pictured, sums)
+        expose(
+            planes, frame.features, targets.size, stride, camera, background, exposure, empty, photo, mask, seen,
+            pictured, sums,
+        )  # fmt: skip
         similarity(seen, pictured, 3, height, width, stride, WINDOW, derivatives, rows)
         pixels = 3 * height * width * targets.shares[view]
         d = self.dissimilarity
         weights = (np.float32((1 - d) / pixels), np.float32(d / pixels))
         unexpose(
-            planes, targets.size, stride, camera, background, exposure, mask, seen, pictured, WINDOW, derivatives,
-            weights, gradient, sums,
+            planes, frame.features, targets.size, stride, camera, background, exposure, mask, seen, pictured, WINDOW,
+            derivatives, weights, gradient, sums,
         )  # fmt: skip
+        if frame.features == ALL:
+            forces = (np.float32(3 * rates.distortion / pixels), np.float32(3 * rates.normals / pixels))
+            scratch = frame.array("neighbours", 4 * (height + 2) * stride + 32 * 4)
+            surface(planes, targets.size, stride, camera, mask, forces, scratch, gradient)
         found = sums.sum(0)
         unlike = 3 * height * width - rows.sum(dtype=np.float64)
         by_exposure = np.concatenate([found[1:10].reshape(3, 3), found[10:13, None]], 1).ravel()

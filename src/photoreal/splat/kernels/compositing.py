@@ -4,8 +4,8 @@ Images are padded to whole tiles: plane c starts at c * padded height * padded w
 of a Gaussian, w = alpha T its weight and g the gradient by the composited features, the backward pass needs nothing
 saved but the result: going front to back again, `rest` is what all Gaussians behind contribute to g . result.
 
-Colour alone (three features) has loops of its own, in which all sums stay in registers; with depth and normals there
-are seven features.
+Colour alone (three features) has loops of its own, in which all sums stay in registers; with depth, normal and the
+square of depth there are eight features.
 """
 
 import math
@@ -30,7 +30,7 @@ from photoreal.splat.kernels.lanes import (
     where_at_least,
     where_less,
 )
-from photoreal.splat.kernels.projection import COLOUR, RECORD
+from photoreal.splat.kernels.projection import COLOUR, DEPTH, RECORD
 from photoreal.splat.kernels.shuffles import (
     aligned,
     flush_denormals,
@@ -43,8 +43,10 @@ from photoreal.splat.kernels.shuffles import (
 from photoreal.splat.renders import ALPHA_MAX, ALPHA_MIN
 
 F = np.float32
-ALL = 7
-"""Features with depth and normal."""
+ALL = 8
+"""Features with depth, normal and squared depth."""
+_RECORDED = 7
+"""So many of them are in the record."""
 STEPS = TILE_HEIGHT // 2
 """Vectors of a tile."""
 _HALF, _ONE, _TWO, _ZERO = F(0.5), F(1), F(2), F(0)
@@ -93,6 +95,7 @@ def blend_all(state, begin, last, parts, record, g):
     """One Gaussian over the vectors `begin` ... `last` of a tile with all features; the median comes after them."""
     constant, linear, square, dy = parts
     number = spread(F(g // RECORD))
+    square_of_depth = item(record, g + DEPTH) * item(record, g + DEPTH)
     for r in range(begin, last + 1):
         alpha = alpha_of(constant + (linear + dy * square) * dy)
         o = 16 * (ALL + 2) * r
@@ -100,9 +103,11 @@ def blend_all(state, begin, last, parts, record, g):
         weight = alpha * before
         after = before - weight
         store(state, o, after)
-        for c in range(ALL):
+        for c in range(_RECORDED):
             o += 16
             store(state, o, load(state, o) + weight * item(record, g + COLOUR + c))
+        o += 16
+        store(state, o, load(state, o) + weight * square_of_depth)
         median = load(state, o + 16)
         here = where_less(after, spread(_HALF), number, median)
         store(state, o + 16, where_at_least(before, spread(_HALF), here, median))
@@ -215,9 +220,10 @@ def unblend_colour(state, begin, last, parts, record, g, dx):
 def unblend_all(state, begin, last, parts, record, g, dx):
     """Gradients of one pair with all features."""
     constant, linear, square, dy = parts
-    sums = aligned(16 * ALL)
+    sums = aligned(16 * _RECORDED)
     sums[:] = 0
-    v0 = v1 = v2 = spread(_ZERO)
+    v0 = v1 = v2 = v3 = spread(_ZERO)
+    square_of_depth = item(record, g + DEPTH) * item(record, g + DEPTH)
     for r in range(begin, last + 1):
         power = constant + (linear + dy * square) * dy
         alpha = alpha_of(power)
@@ -225,10 +231,13 @@ def unblend_all(state, begin, last, parts, record, g, dx):
         before = load(state, o)
         weight = alpha * before
         wanted = spread(_ZERO)
-        for c in range(ALL):
+        for c in range(_RECORDED):
             by_feature = load(state, o + 32 + 16 * c)
             wanted = wanted + by_feature * item(record, g + COLOUR + c)
             store(sums, 16 * c, load(sums, 16 * c) + weight * by_feature)
+        by_square = load(state, o + 32 + 16 * _RECORDED)
+        wanted = wanted + by_square * square_of_depth
+        v3 = v3 + weight * by_square
         v = by_log_alpha(state, o, power, alpha, before, wanted)
         vy = v * dy
         v0, v1, v2 = v0 + v, v1 + vy, v2 + vy * dy
@@ -237,7 +246,7 @@ def unblend_all(state, begin, last, parts, record, g, dx):
     s = sums
     return totals((
         v0, vx, v1, vx * dx, v1 * dx, v2, load(s, 0), load(s, 16), load(s, 32), load(s, 48), load(s, 64), load(s, 80),
-        load(s, 96),
+        load(s, 96), v3,
     ))  # fmt: skip
 
 

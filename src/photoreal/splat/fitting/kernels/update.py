@@ -116,8 +116,8 @@ def note_need(numbers, at, cam, drawn, out, i, need, shown):
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
 def train(
-    numbers, mean, square, blocks, counts, cam, smoothing, record, first, pair_gradient, rates, corrections, penalties,
-    noise, noise_weight, seed, need, shown,
+    numbers, mean, square, blocks, counts, cam, smoothing, record, first, pair_gradient, features, rates, corrections,
+    penalties, noise, noise_weight, seed, need, shown,
 ):  # fmt: skip
     """Update all Gaussians that are drawn. `rates` has one learning rate for each row of a block that is to learn."""
     size, rows = counts[0] * LANES, len(rates)
@@ -133,7 +133,7 @@ def train(
                 if gather_pairs(block, first, pair_gradient, sums):
                     at = block * size
                     camera[:] = 0
-                    block_backward(numbers, block, counts, cam, record, sums, 3, smoothing, scratch, out, camera)
+                    block_backward(numbers, block, counts, cam, record, sums, features, smoothing, scratch, out, camera)
                     drawn = load_columns(record, block * LANES * RECORD)[REACH]
                     note_need(numbers, at, cam, drawn, out, block * LANES, need, shown)
                     add_penalties(numbers, at, penalties[0], penalties[1], out)

@@ -2,7 +2,7 @@
 
 A photograph shows M (C + T B) + b: C the Gaussians' colour, T their transmittance, B the background, M and b the
 photo's exposure. The loss is (1 - d) L1 + d (1 - SSIM) over the unmasked pixels (Kerbl et al. 2023, eq. 7). Planes have
-rows of a whole number of lanes, zero beyond the image.
+rows of a whole number of lanes, zero beyond the image: the features, colour first, then transmittance.
 """
 
 from typing import Any, no_type_check
@@ -10,6 +10,7 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit, prange
 
+from photoreal.splat.fitting.kernels.similarity import MARGIN, derivatives_down, gradient_across
 from photoreal.splat.kernels.blocks import CHUNKS
 from photoreal.splat.kernels.harmonics import basis
 from photoreal.splat.kernels.lanes import (
@@ -26,7 +27,6 @@ from photoreal.splat.kernels.lanes import (
     where_less,
 )
 from photoreal.splat.kernels.shuffles import aligned, flush_denormals, keep_denormals, load_bytes
-from photoreal.splat.kernels.similarity import MARGIN, derivatives_down, gradient_across
 from photoreal.splat.renders import ALPHA_MIN
 
 F = np.float32
@@ -92,13 +92,14 @@ def expose_lanes(planes, plane, o, exposure, behind, photo, photo_plane, p, kind
 @njit(**_OPTIONS)
 @no_type_check
 def expose_row(
-    row, planes, plane, stride, width, cam, harmonics, exposure, empty, photo, photo_plane, mask, seen, pictured, Y
-):
+    row, planes, plane, features, stride, width, cam, harmonics, exposure, empty, photo, photo_plane, mask, seen,
+    pictured, Y,
+):  # fmt: skip
     """One row of `expose`; returns its L1."""
     count, difference = len(harmonics) // 3, spread(_ZERO)
     for i in range(0, stride, LANES):
         o = row * stride + i
-        T = load(planes, 3 * plane + o)
+        T = load(planes, features * plane + o)
         kind = load_bytes(mask, o) if len(mask) > 0 else spread(_ONE)
         if greatest(T) > _CLEAR:
             background_basis(cam, row, i, count, Y)
@@ -114,28 +115,28 @@ def expose_row(
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
-def expose(planes, size, stride, cam, harmonics, exposure, empty, photo, mask, seen, pictured, sums):
+def expose(planes, features, size, stride, cam, harmonics, exposure, empty, photo, mask, seen, pictured, sums):
     """Put the background behind the colour planes, and write what the photo should show (`seen`) and shows.
 
     `exposure` is [M | b] by rows; `photo` has three planes of bytes, `mask` one or none at all: 0 where the photo is
     ignored, 1 where it is shown, 2 where nothing is: there `empty` is the colour behind, in the scene and the photo.
     """
-    (height, width), plane = size, len(planes) // 4
+    (height, width), plane = size, len(planes) // (features + 1)
     photo_plane = height * stride
     for chunk in prange(CHUNKS):
         flush_denormals()
         Y = aligned(16 * LANES)
         for row in range(height * chunk // CHUNKS, height * (chunk + 1) // CHUNKS):
             sums[row, 0] = expose_row(
-                row, planes, plane, stride, width, cam, harmonics, exposure, empty, photo, photo_plane, mask, seen,
-                pictured, Y,
+                row, planes, plane, features, stride, width, cam, harmonics, exposure, empty, photo, photo_plane, mask,
+                seen, pictured, Y,
             )  # fmt: skip
         keep_denormals()
 
 
 @njit(**_OPTIONS)
 @no_type_check
-def carry_back(planes, plane, o, exposure, by_seen, gradient, sums):
+def carry_back(planes, plane, features, o, exposure, by_seen, gradient, sums):
     """From the gradient by what is seen to those by the colour planes and the exposure; returns T times the former."""
     g0, g1, g2 = by_seen
     by_colour = (
@@ -153,8 +154,8 @@ def carry_back(planes, plane, o, exposure, by_seen, gradient, sums):
             store(sums, at, load(sums, at) + by_seen[d] * colour)
         at = LANES * (_BY_OFFSET + c)
         store(sums, at, load(sums, at) + by_seen[c])
-    store(gradient, 3 * plane + o, rest)
-    T = load(planes, 3 * plane + o)
+    store(gradient, features * plane + o, rest)
+    T = load(planes, features * plane + o)
     return T * by_colour[0], T * by_colour[1], T * by_colour[2]
 
 
@@ -183,13 +184,14 @@ def loss_gradient(c, o, photo_plane, buffers, i, stride, seen, pictured, weights
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
 def unexpose(
-    planes, size, stride, cam, harmonics, exposure, mask, seen, pictured, window, derivatives, weights, gradient, sums
-):
+    planes, features, size, stride, cam, harmonics, exposure, mask, seen, pictured, window, derivatives, weights,
+    gradient, sums,
+):  # fmt: skip
     """Gradients of the loss by colour planes, exposure and background; the last plane is as compositing wants it.
 
     `weights` are those of the summed L1 and of the summed similarity.
     """
-    (height, width), plane = size, len(planes) // 4
+    (height, width), plane = size, len(planes) // (features + 1)
     photo_plane, span, count = height * stride, stride + 2 * MARGIN, len(harmonics) // 3
     for chunk in prange(CHUNKS):
         flush_denormals()
@@ -209,8 +211,8 @@ def unexpose(
                     shown * loss_gradient(1, o, photo_plane, buffers, i, stride, seen, pictured, weights),
                     shown * loss_gradient(2, o, photo_plane, buffers, i, stride, seen, pictured, weights),
                 )
-                by_background = carry_back(planes, plane, o, exposure, by_seen, gradient, row_sums)
-                if greatest(load(planes, 3 * plane + o)) > _SEEN:
+                by_background = carry_back(planes, plane, features, o, exposure, by_seen, gradient, row_sums)
+                if greatest(load(planes, features * plane + o)) > _SEEN:
                     background_basis(cam, row, i, count, Y)
                     add_background(by_background, count, Y, row_sums)
             for k in range(1, SUMS):
