@@ -128,6 +128,15 @@ def test_gaussians_come_back_exactly_but_for_the_rounded_logit(row: list[float],
         assert torch.equal(read_gaussians_ply(path).opacity_harmonics, back.opacity_harmonics)
 
 
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_antialiased_comes_back(tmp_path: Path, antialiased: bool) -> None:
+    write_gaussians_ply(tmp_path / "a.ply", some_gaussians(3).replace(antialiased=antialiased))
+    assert read_gaussians_ply(tmp_path / "a.ply").antialiased is antialiased
+    content = (tmp_path / "a.ply").read_bytes()
+    (tmp_path / "b.ply").write_bytes(content.replace(b"comment antialiased", b"comment antialiased not"))
+    assert not read_gaussians_ply(tmp_path / "b.ply").antialiased
+
+
 @pytest.mark.parametrize("opacities", [1, 4, 9, 16])
 def test_direction_dependent_opacity_comes_back(tmp_path: Path, opacities: int) -> None:
     gaussians = some_gaussians(50, opacities=opacities)

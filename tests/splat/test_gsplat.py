@@ -1,5 +1,6 @@
 """gsplat behind the contract: on a GPU against the reference; without one, what surrounds it and what it says."""
 
+import sys
 import types
 
 import pytest
@@ -18,7 +19,8 @@ NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 
 def rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, height, **options):
     """What gsplat's function of this name gives, by brute force."""
-    assert options == {"near_plane": 0.01, "eps2d": 0.3, "packed": False}
+    mode = "antialiased" if CURRENT.antialiased else "classic"
+    assert options == {"near_plane": 0.01, "eps2d": 0.3, "rasterize_mode": mode, "packed": False}
     assert quats.shape == (len(means), 4)
     torch.testing.assert_close(scales, CURRENT.log_scales.exp().float())
     camera = CAMERAS.map(lambda t: t.float()).take([int((CAMERAS.cam_from_world[1].float() == viewmats[0]).all())])
@@ -27,6 +29,8 @@ def rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, 
     seen = project_gaussians(everything, camera)
     order = torch.argsort((everything.means @ viewmats[0, :3, :3].T + viewmats[0, :3, 3])[:, 2], stable=True)
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    if CURRENT.antialiased:
+        opacities = seen.opacity[torch.argsort(order)]
     image, before = torch.zeros(height, width, colors.shape[1]), torch.ones(height, width)
     for i, number in enumerate(order):
         dx, dy = x - seen.pixel[i, 0], y - seen.pixel[i, 1]
@@ -45,6 +49,7 @@ def rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, 
         {
             "means2d": seen.pixel[back][None],
             "conics": conics[None],
+            "opacities": opacities[None],
             "isect_offsets": offsets.int(),
             "flatten_ids": order.repeat(tiles[0] * tiles[1]).int(),
             "tile_size": TILE,
@@ -65,7 +70,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_features_medians_and_background_are_the_reference_s():
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_features_medians_and_background_are_the_reference_s(monkeypatch: pytest.MonkeyPatch, antialiased: bool):
+    monkeypatch.setattr(sys.modules[__name__], "CURRENT", CURRENT.replace(antialiased=antialiased))
     assert bool(
         (CURRENT.means @ CAMERAS.cam_from_world[0, :3, :3].T + CAMERAS.cam_from_world[0, :3, 3])[:, 2].min() > 0
     )

@@ -64,14 +64,17 @@ def test_reference_equals_a_pixel_loop():
     torch.testing.assert_close(render.colour[1, :, y, x], colour, rtol=1e-10, atol=1e-12)
 
 
-@pytest.fixture(scope="module")
-def both() -> dict[str, tuple[dict[str, Tensor], dict[str, Tensor]]]:
+@pytest.fixture(scope="module", params=[False, True], ids=["classic", "antialiased"])
+def both(request: pytest.FixtureRequest) -> dict[str, tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """Maps and gradients of one random loss, by the reference in float64 and by the CPU rasterizer."""
 
     def run(rasterizer, dtype) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         gaussians = random_gaussians(1).map(lambda t: t.to(dtype).requires_grad_())
+        if request.param:
+            thin = gaussians.log_scales.detach() - torch.tensor([0.0, 1.5, 3.0], dtype=dtype)
+            gaussians = gaussians.replace(log_scales=thin.requires_grad_(), antialiased=True)
         cameras = two_cameras().map(lambda t: t.clone().requires_grad_())
-        backgrounds = BACKGROUNDS.to(dtype).requires_grad_()
+        backgrounds = BACKGROUNDS.to(dtype, copy=True).requires_grad_()
         renders = rasterizer(gaussians, cameras, backgrounds)
         generator = torch.Generator().manual_seed(5)
         weigh = lambda t: (t * torch.randn(t.shape, generator=generator, dtype=torch.float64)).sum()  # noqa: E731
@@ -154,3 +157,18 @@ def test_harmonics_are_orthonormal():
     basis = harmonic_basis(directions, 16)
     gram = 4 * math.pi * basis.T @ basis / len(basis)
     assert (gram - torch.eye(16)).abs().max() < 0.03
+
+
+def test_antialiased_gaussians_cover_as_much_from_afar():
+    """Needles thinner than a pixel: a coarse picture shows as much of them as the fine one."""
+    gaussians = random_gaussians(6, 80).map(lambda t: t.float())
+    gaussians = gaussians.replace(log_scales=gaussians.log_scales - 1.5)
+    fine = two_cameras((256, 256)).take([0])
+    fine = fine.replace(intrinsics=fine.intrinsics * torch.tensor([[[4.0, 1, 4], [1, 4, 4], [1, 1, 1]]]))
+    cover = {}
+    for antialiased in (False, True):
+        ours = gaussians.replace(antialiased=antialiased)
+        large, small = (rasterize_numba(ours, c, BACKGROUNDS[:1]).alpha.mean() for c in (fine, fine.resized((32, 32))))
+        cover[antialiased] = float(small / large)
+    assert cover[False] > 2
+    assert cover[True] == pytest.approx(1, abs=0.05)

@@ -26,6 +26,9 @@ class Gaussians(Value):
     """Ko in {1, 4, 9, 16}."""
     colour_harmonics: Float[Tensor, "N Kc 3"]
     """Kc in {1, 4, 9, 16}; sRGB."""
+    antialiased: bool = False
+    """Whether a rasterizer that blurs them dims them by as much as the blur spreads them out (Mip-Splatting's 2D
+    filter; what SPZ files call antialiased). To be drawn as they were fitted."""
 
     def __len__(self) -> int:
         return len(self.means)
@@ -36,11 +39,12 @@ class Gaussians(Value):
 
 
 def join(first: Gaussians, second: Gaussians) -> Gaussians:
-    """All Gaussians of both, which have the same degrees of harmonics."""
+    """All Gaussians of both, which have the same degrees of harmonics and are drawn alike."""
     return Gaussians(
         torch.cat([first.means, second.means]),
         torch.cat([first.quaternions, second.quaternions]),
         torch.cat([first.log_scales, second.log_scales]),
         torch.cat([first.opacity_harmonics, second.opacity_harmonics]),
         torch.cat([first.colour_harmonics, second.colour_harmonics]),
+        first.antialiased,
     )

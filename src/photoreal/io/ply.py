@@ -22,6 +22,8 @@ _Y0 = 0.28209479177387814
 _OPAQUE = 16.0
 """Logit that stands for the infinite ones of other writers; differs from them in opacity by 1e-7."""
 _MAX_HEADER = 1 << 16
+_ANTIALIASED = "antialiased"
+"""Comment that says so of Gaussians."""
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1",
     "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
@@ -93,6 +95,7 @@ def write_gaussians_ply(path: Path, gaussians: Gaussians) -> None:
 
     All is exact but `opacity`, the logit o_0 * Y_0, which is rounded to float32. Further opacity coefficients become
     the extra properties opacity_1 and on; programs that pass them over see the mean of the logit over all directions.
+    That Gaussians are antialiased is a comment in the header.
 
     Raises:
         FormatError: a Gaussian is not finite or has a zero quaternion.
@@ -109,7 +112,7 @@ def write_gaussians_ply(path: Path, gaussians: Gaussians) -> None:
         start += values.shape[1]
     fields = [(name, "f4") for names, _ in columns for name in names]
     with atomic_path(path) as partial, partial.open("wb") as file:
-        file.write(_header(fields, len(table)))
+        file.write(_header(fields, len(table), comments=(_ANTIALIASED,) if gaussians.antialiased else ()))
         file.write(table.data)
 
 
@@ -136,6 +139,7 @@ def read_gaussians_ply(path: Path) -> Gaussians:
         torch.from_numpy(_columns(rows, _SCALES, np.float32)),
         torch.from_numpy(np.concatenate([mean, _columns(rows, bands, np.float32)], axis=1)),
         torch.from_numpy(np.concatenate([base, higher], axis=1)),
+        _has_comment(path, _ANTIALIASED),
     )
     check_gaussians(path, gaussians)
     return gaussians
@@ -178,9 +182,9 @@ def _gaussian_columns(gaussians: Gaussians) -> list[tuple[tuple[str, ...], _Rows
     ]
 
 
-def _header(fields: list[tuple[str, str]], count: int) -> bytes:
-    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
-    lines += [f"property {_PLY_NAMES[kind]} {name}" for name, kind in fields]
+def _header(fields: list[tuple[str, str]], count: int, *, comments: tuple[str, ...] = ()) -> bytes:
+    lines = ["ply", "format binary_little_endian 1.0", *(f"comment {text}" for text in comments)]
+    lines += [f"element vertex {count}", *(f"property {_PLY_NAMES[kind]} {name}" for name, kind in fields)]
     return "\n".join([*lines, "end_header", ""]).encode("ascii")
 
 
@@ -195,6 +199,18 @@ def _read_vertices(path: Path) -> _Rows:
             return _read_binary(path, file, _ORDERS[encoding], before, vertex)
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _has_comment(path: Path, text: str) -> bool:
+    """Whether the header, which has been read once, holds this comment."""
+    with path.open("rb") as file:
+        for line in iter(file.readline, b""):
+            words = line.split()
+            if words == [b"end_header"]:
+                break
+            if words == [b"comment", *text.encode("ascii").split()]:
+                return True
+    return False
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:

@@ -39,7 +39,8 @@ _Y0 = 0.28209479177387814
 """The spherical harmonic of degree 0."""
 _HEADER = struct.Struct("<4sIIBBBB")
 _MAGIC = b"NGSP"
-_HAS_EXTENSIONS = 2
+_IS_ANTIALIASED, _HAS_EXTENSIONS = 1, 2
+"""Flags of the header."""
 _COLOUR_STEPS = 0.15 * 255
 """Bytes for each unit of a coefficient of degree 0; leaves room for colours outside [0, 1]."""
 _WHOLE = (1 << 23) - 1
@@ -82,7 +83,7 @@ def write_spz(path: Path, gaussians: Gaussians) -> None:
         lambda rows: _packed_quaternions(_array(parts.quaternions[rows])),
         lambda rows: _higher_harmonics(harmonics[rows, 1:]),
     ]
-    head = _HEADER.pack(_MAGIC, 3, len(gaussians), degree, bits, 0, 0)
+    head = _HEADER.pack(_MAGIC, 3, len(gaussians), degree, bits, int(gaussians.antialiased) * _IS_ANTIALIASED, 0)
     starts = range(0, len(gaussians), _ROWS)
     pieces = [lambda: head, *(partial(_section, f, slice(i, i + _ROWS)) for f in sections for i in starts)]
     with atomic_path(path) as unfinished, unfinished.open("wb") as file:
@@ -118,7 +119,7 @@ def read_spz(path: Path) -> Gaussians:
     Raises:
         FormatError: the file is missing, truncated, damaged, or of another version or degree.
     """
-    count, degree, bits, version, payload = _read_payload(path)
+    (count, degree, bits, version, flags), payload = _read_payload(path)
     higher = (degree + 1) ** 2 - 1
     sections: list[_Bytes] = []
     for width in _widths(version, higher):
@@ -135,6 +136,7 @@ def read_spz(path: Path) -> Gaussians:
         torch.from_numpy(scales / np.float32(16) - 10),
         torch.from_numpy((np.log(alpha / (1 - alpha)) / _Y0).astype(np.float32)),
         torch.from_numpy(np.concatenate([base, rest], axis=1)),
+        bool(flags & _IS_ANTIALIASED),
     )
 
 
@@ -142,7 +144,7 @@ def _widths(version: int, higher: int) -> tuple[int, ...]:
     return 9, 1, 3, 3, 4 if version == 3 else 3, 3 * higher
 
 
-def _read_payload(path: Path) -> tuple[int, int, int, int, _Bytes]:
+def _read_payload(path: Path) -> tuple[tuple[int, int, int, int, int], _Bytes]:
     try:
         compressed = path.read_bytes()
     except OSError as error:
@@ -156,7 +158,7 @@ def _read_payload(path: Path) -> tuple[int, int, int, int, _Bytes]:
         head = stream.decompress(compressed, _HEADER.size)
         if len(head) < _HEADER.size or not head.startswith(_MAGIC):
             raise FormatError(f"{path} is not an SPZ file")
-        count, degree, bits, version = _checked_header(path, head)
+        header = count, degree, _, version, _ = _checked_header(path, head)
         promised = count * sum(_widths(version, (degree + 1) ** 2 - 1))
         if promised > len(compressed) * _MAX_RATIO:
             raise FormatError(f"{path} promises {count:,} Gaussians in {len(compressed):,} bytes, too few to hold them")
@@ -168,10 +170,11 @@ def _read_payload(path: Path) -> tuple[int, int, int, int, _Bytes]:
         raise FormatError(
             f"{path} is truncated: {count:,} Gaussians take {promised:,} bytes, it holds {len(payload):,}"
         )
-    return count, degree, bits, version, np.frombuffer(payload, np.uint8)
+    return header, np.frombuffer(payload, np.uint8)
 
 
-def _checked_header(path: Path, head: bytes) -> tuple[int, int, int, int]:
+def _checked_header(path: Path, head: bytes) -> tuple[int, int, int, int, int]:
+    """Number of Gaussians, degree, fractional bits, version and flags."""
     _, version, count, degree, bits, flags, _ = _HEADER.unpack(head)
     if version not in (2, 3):
         raise FormatError(f"{path} is SPZ version {version}; this program reads 2 and 3: convert it to PLY first")
@@ -181,7 +184,7 @@ def _checked_header(path: Path, head: bytes) -> tuple[int, int, int, int]:
         raise FormatError(f"{path} has {bits} fractional bits; 1 to 24 are possible")
     if flags & _HAS_EXTENSIONS:
         _log.warning("%s has extensions, which are passed over", path)
-    return count, degree, bits, version
+    return count, degree, bits, version, flags
 
 
 def _drawn_in(means: _Floats, log_scales: _Floats) -> tuple[_Floats, _Floats]:

@@ -62,6 +62,7 @@ def _splat(gaussians: Gaussians, camera: Cameras, channels: Channels) -> tuple[T
         camera.cam_from_world,
         camera.intrinsics,
         camera.size,
+        gaussians.antialiased,
         3 if channels == "colour" else ALL,
     )  # pyright: ignore[reportReturnType]
 
@@ -71,9 +72,9 @@ class _Splat(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        *tensors, size, features = inputs
+        *tensors, size, antialiased, features = inputs
         arrays = tuple(_array(t) for t in tensors[:5])
-        camera = camera_numbers(Cameras(tensors[5].detach(), tensors[6].detach(), size))
+        camera = camera_numbers(Cameras(tensors[5].detach(), tensors[6].detach(), size), antialiased=antialiased)
         blocks, frame = pack(arrays), Frame()
         colours = arrays[4].shape[1]
         ctx.counts = (blocks.shape[1], arrays[3].shape[1], colours, colours)
@@ -107,7 +108,7 @@ class _Splat(torch.autograd.Function):
         pose[0, :3, 3] = camera[9:12]
         intrinsics = torch.zeros(1, 3, 3)
         intrinsics[0, 0, 0], intrinsics[0, 1, 1], intrinsics[0, 0, 2], intrinsics[0, 1, 2] = camera[12:]
-        return *fields, pose, intrinsics, None, None
+        return *fields, pose, intrinsics, None, None, None
 
 
 def _array(tensor: Tensor) -> FloatArray:

@@ -105,7 +105,7 @@ class Frame:
             order, visible, self.first, self.buffers["tiles"], self.buffers["rows"], histogram, tile_start, gaussian,
             tile_rows, origin,
         )  # fmt: skip
-        deal_tiles(tile_start, self.array("dealt", tile_count, np.int32), numba.get_num_threads())
+        self.array("dealt", tile_count, np.int32)[:] = deal_tiles(tile_start, numba.get_num_threads())
 
     def composite(self) -> None:
         """Composite the Gaussians that `draw` sorted."""
@@ -157,14 +157,15 @@ class Frame:
         return pairs
 
 
-def camera_numbers(camera: Cameras) -> FloatArray:
+def camera_numbers(camera: Cameras, *, antialiased: bool = False) -> FloatArray:
     """The first camera as the kernels take it."""
     pose, k = (t[0].detach().to(torch.float64).numpy() for t in (camera.cam_from_world, camera.intrinsics))
     height, width = camera.size
     fx, fy, cx, cy = k[0, 0], k[1, 1], k[0, 2], k[1, 2]
     extra_x, extra_y = MARGIN * 0.5 * width / fx, MARGIN * 0.5 * height / fy
     clamps = [-cx / fx - extra_x, (width - cx) / fx + extra_x, -cy / fy - extra_y, (height - cy) / fy + extra_y]
-    return np.concatenate([pose[:3, :3].ravel(), pose[:3, 3], [fx, fy, cx, cy], clamps]).astype(np.float32)
+    numbers = [pose[:3, :3].ravel(), pose[:3, 3], [fx, fy, cx, cy], clamps, [float(antialiased)]]
+    return np.concatenate(numbers).astype(np.float32)
 
 
 def camera_of(numbers: FloatArray, size: tuple[int, int]) -> Cameras:

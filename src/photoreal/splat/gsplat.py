@@ -160,6 +160,7 @@ def _composite(
         height,
         near_plane=NEAR,
         eps2d=BLUR,
+        rasterize_mode="antialiased" if gaussians.antialiased else "classic",
         packed=False,
     )
     return image[0].permute(2, 0, 1), alpha[0, ..., 0], meta
@@ -174,7 +175,8 @@ def _render(gaussians: Gaussians, camera: Cameras, background: Float[Tensor, " 3
     expected = torch.where(covered, sums[3] / torch.where(covered, alpha, torch.ones_like(alpha)), 0 * alpha)
     with torch.no_grad():
         lists = (meta["isect_offsets"][0], meta["flatten_ids"])
-        projected = (meta["means2d"][0], meta["conics"][0], opacity)
+        dimmed = meta["opacities"][0] if gaussians.antialiased else opacity
+        projected = (meta["means2d"][0], meta["conics"][0], dimmed)
         median = median_gaussians(projected, lists, meta["tile_size"])[:height, :width]
     depth = torch.where(median >= 0, z[:, 0][median.clamp_min(0)], 0 * alpha)
     return sums[:3] + (1 - alpha) * background[:, None, None], alpha, expected, depth, sums[4:]

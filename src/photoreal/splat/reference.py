@@ -12,7 +12,7 @@ from torch import Tensor
 
 from photoreal.core import Cameras, Gaussians, Value, invert_rigid, matrix_from_quaternion, transform_points
 from photoreal.splat.harmonics import view_colours, view_opacities
-from photoreal.splat.renders import ALPHA_MAX, ALPHA_MIN, BLUR, MARGIN, NEAR, Renders
+from photoreal.splat.renders import ALPHA_MAX, ALPHA_MIN, BLUR, DIM_MIN, MARGIN, NEAR, Renders
 
 _BAND_ELEMENTS = 20_000_000
 
@@ -37,7 +37,10 @@ def rasterize_torch(gaussians: Gaussians, cameras: Cameras, backgrounds: Float[T
 
 
 def project_gaussians(gaussians: Gaussians, camera: Cameras) -> Projected:
-    """Project by the local affine approximation (Zwicker et al. 2001, eq. 24-31) and sort by depth."""
+    """Project by the local affine approximation (Zwicker et al. 2001, eq. 24-31) and sort by depth.
+
+    Antialiased ones are dimmed by the 2D filter of Mip-Splatting (Yu et al. 2024), with the blur that all have.
+    """
     cam_from_world, intrinsics = camera.cam_from_world[0], camera.intrinsics[0]
     in_cam = transform_points(cam_from_world, gaussians.means)
     index = torch.nonzero(in_cam[:, 2] > NEAR).squeeze(1)
@@ -47,14 +50,19 @@ def project_gaussians(gaussians: Gaussians, camera: Cameras) -> Projected:
     pixel = torch.stack([x / z, y / z], 1) * focal + intrinsics[:2, 2]
     rotation, scale = matrix_from_quaternion(seen.quaternions), seen.log_scales.exp()
     half = _jacobian(x / z, y / z, z, camera) @ cam_from_world[:3, :3] @ (rotation * scale[:, None, :])
-    covariance = half @ half.transpose(1, 2) + BLUR * torch.eye(2, dtype=half.dtype, device=half.device)
+    own = half @ half.transpose(1, 2)
+    covariance = own + BLUR * torch.eye(2, dtype=half.dtype, device=half.device)
     offset = seen.means - invert_rigid(cam_from_world)[:3, 3]
     direction = torch.nn.functional.normalize(offset, dim=1)
+    opacity = view_opacities(seen.opacity_harmonics, direction)
+    if gaussians.antialiased:
+        share = torch.linalg.det(own) / torch.linalg.det(covariance)
+        opacity = opacity * torch.where(share > DIM_MIN, share, torch.full_like(share, DIM_MIN)).sqrt()
     return Projected(
         pixel,
         torch.linalg.inv(covariance),
         z,
-        view_opacities(seen.opacity_harmonics, direction),
+        opacity,
         view_colours(seen.colour_harmonics, direction),
         facing_normals(rotation, scale, offset),
     )

@@ -39,6 +39,8 @@ NEAR = 0.01
 """Gaussians whose mean is nearer than this along the axis are not drawn, world units."""
 BLUR = 0.3
 """Variance added to the projected covariance, pixels squared (Kerbl et al. 2023)."""
+DIM_MIN = 2.5e-5
+"""Antialiased Gaussians are dimmed by no more than the root of this."""
 ALPHA_MIN = 1 / 255
 """Smaller alphas are dropped."""
 ALPHA_MAX = 0.99

@@ -74,7 +74,8 @@ class AutogradTrainer(Trainer):
         affine = torch.from_numpy(self.exposures.value[view].reshape(3, 4)).to(self.device).requires_grad_()
         harmonics = torch.from_numpy(self.background.value.reshape(-1, 3)).to(self.device).requires_grad_()
         surfaces = rates.distortion > 0 or rates.normals > 0
-        sums, transmittance, drawn = self.draw(self._as_drawn(Gaussians(**used)), camera, surfaces=surfaces)
+        gaussians = Gaussians(**used, antialiased=self.population.antialiased)
+        sums, transmittance, drawn = self.draw(self._as_drawn(gaussians), camera, surfaces=surfaces)
         photo, kinds = self._photo(targets, view)
         nothing = torch.from_numpy(self.colour_of_nothing()).to(self.device)[:, None, None]
         scene = sums[:3] + transmittance * torch.where(kinds == EMPTY, nothing, _sphere(harmonics, camera))

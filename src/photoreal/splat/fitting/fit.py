@@ -50,18 +50,23 @@ class FitConfig:
     """Gaussians put on a far shell at the start, to carry distant detail; 0 for objects."""
     smoothing: bool = False
     """Never finer than the photos' sampling (Mip-Splatting's 3D filter); only where opacity has degree 0."""
+    antialiased: bool = False
+    """Dim Gaussians by as much as the rasterizer's blur spreads them out (Mip-Splatting's 2D filter), so that they
+    look alike at every resolution; viewers must do the same."""
     dissimilarity: float = 0.2
     """Weight of 1 - SSIM in the loss, against L1."""
     opacity_penalty: float = 0.01
     """Weight of the mean opacity in the loss, so that what is not needed fades (Kheradmand et al. 2024)."""
     scale_penalty: float = 0.01
     """Weight of the mean scale in the loss, in units of the scene's extent."""
-    distortion: float = 0.0
-    """Weight of the spread of depth along each ray (2D Gaussian Splatting): thinner surfaces, fewer floaters."""
+    distortion: float = 0.1
+    """Weight of the spread of depth along each ray (2D Gaussian Splatting): thinner surfaces, less fog."""
     normals: float = 0.0
     """Weight of the disagreement between the Gaussians' normals and the depth map's (2D Gaussian Splatting)."""
-    surfaces_from: float = 0.25
+    surfaces_from: float = 0.1
     """Share of the steps before these two begin."""
+    surfaces_every: int = 4
+    """Only one of so many steps has them, with so many times the weight: drawing depths costs time."""
     coarse: tuple[tuple[float, float], ...] = ((0.15, 0.5),)
     """Coarse to fine: until this share of the steps, train at this share of the resolution."""
     plateau: float = 0.002
@@ -177,7 +182,8 @@ def _start(capture: Capture, points: Points, config: FitConfig, outside: _Outsid
     cap = min(config.max_gaussians, capture.photos.masks.numel() // _PIXELS_A_GAUSSIAN)
     limits = capture.cameras if config.smoothing and config.opacity_degree == 0 else None
     noise = deviates(torch.Generator().manual_seed(seed + 1))
-    parts = (population_of(first), Small(background), Small(exposures), config.dissimilarity, noise, cap, limits)
+    population = population_of(first.replace(antialiased=config.antialiased))
+    parts = (population, Small(background), Small(exposures), config.dissimilarity, noise, cap, limits)
     on_gpu = device_of(config) == "cuda"
     trainer = AutogradTrainer(*parts, draw=draw_gsplat, device=CUDA) if on_gpu else Trainer(*parts)
     return trainer, scene_extent(capture.cameras, points)
@@ -213,7 +219,8 @@ def _scale(step: int, config: FitConfig) -> float:
 
 def _rates(extent: float, step: int, config: FitConfig, *, learned: bool) -> Rates:
     means = extent * falling(config.means_rate, config.means_rate_end, step / max(1, config.steps - 1))
-    surfaces = step >= config.surfaces_from * config.steps
+    begun = step >= config.surfaces_from * config.steps
+    surfaces = config.surfaces_every if begun and step % config.surfaces_every == 0 else 0
     return Rates(
         means=means,
         scales=config.scale_rate,
@@ -225,8 +232,8 @@ def _rates(extent: float, step: int, config: FitConfig, *, learned: bool) -> Rat
         opacity_penalty=config.opacity_penalty,
         scale_penalty=config.scale_penalty / extent,
         noise=means * config.density.noise,
-        distortion=config.distortion if surfaces else 0.0,
-        normals=config.normals if surfaces else 0.0,
+        distortion=config.distortion * surfaces,
+        normals=config.normals * surfaces,
     )
 
 

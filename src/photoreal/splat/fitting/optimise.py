@@ -37,6 +37,8 @@ class Population:
     count: int
     opacity_count: int
     """Opacity harmonics of each."""
+    antialiased: bool = False
+    """As the field of `Gaussians`."""
 
     def column(self, row: int) -> Float[Tensor, " N"]:
         """A copy of one number of every Gaussian."""
@@ -106,13 +108,14 @@ def population_of(gaussians: Gaussians) -> Population:
     )
     values = pack(tuple(np.ascontiguousarray(t.detach().float().numpy()) for t in fields))
     count, opacities = gaussians.opacity_harmonics.shape
-    return Population(values, aligned_zeros(*values.shape), aligned_zeros(*values.shape), count, opacities)
+    moments = (aligned_zeros(*values.shape), aligned_zeros(*values.shape))
+    return Population(values, *moments, count, opacities, gaussians.antialiased)
 
 
 def gaussians_of(population: Population) -> Gaussians:
     """A copy of the Gaussians."""
     fields = unpack(population.values, population.count, population.opacity_count)
-    return Gaussians(*(torch.from_numpy(field) for field in fields))
+    return Gaussians(*(torch.from_numpy(field) for field in fields), antialiased=population.antialiased)
 
 
 def relocate(population: Population, dead: Int64[Tensor, " K"], *, generator: torch.Generator) -> None:

@@ -20,6 +20,7 @@ from photoreal.splat.fitting.smoothing import sampling_variances, smoothed_gauss
 from photoreal.splat.frame import NOT_SMOOTHED, FloatArray, Frame, camera_numbers
 from photoreal.splat.kernels.blocks import MEAN, OPACITY, QUATERNION, SCALE
 from photoreal.splat.kernels.compositing import ALL
+from photoreal.splat.kernels.geometry import ANTIALIASED
 from photoreal.splat.kernels.lanes import LANES
 
 _NO_MASK = np.empty(0, np.uint8)
@@ -35,7 +36,7 @@ class Targets:
     masks: NDArray[np.uint8] | None
     """[V, H, stride], kinds of pixels as in `backdrop`; None where all of every photo is shown."""
     cameras: FloatArray
-    """[V, 20]"""
+    """[V, 21]"""
     shares: tuple[float, ...]
     """For each photo the share of it that is not ignored, kept above 0."""
     empty: bool
@@ -174,7 +175,8 @@ class Trainer:
         opacities = population.opacity_count
         rows = population.values.shape[1]
         counts = (rows, opacities, (rows - OPACITY - opacities) // 3, colours)
-        camera = targets.cameras[view]
+        camera = targets.cameras[view].copy()
+        camera[ANTIALIASED] = population.antialiased
         frame.draw(population.values, counts, camera, targets.size, rates.features, self.smoothing)
         gradient, loss = self._compare(targets, view, rates)
         self.step += 1

@@ -97,7 +97,7 @@ def geometry_backward(numbers, at, mean, direction, g, features, cam, smoothing,
     s, own = smoothed(scales_of(log_scales), smoothing, i)
     T, sx, sy = affine(x, y, inverse, cam)
     U, xx, xy, yy = spread_of(T, R, s)
-    du, dv, D0, D1 = covariance_backward(g, U, xx, xy, yy)
+    du, dv, D0, D1 = covariance_backward(g, U, xx, xy, yy, cam)
     for k in range(3):
         by_scale = (D0[k] * U[0][k] + D1[k] * U[1][k]) * own[k] + g[0] * (_ONE - own[k])
         store(out, (SCALE + k) * LANES, where_less(zero, seen, by_scale, zero))

@@ -10,6 +10,7 @@ from typing import Any, no_type_check
 
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 
 from photoreal.splat.kernels.lanes import item
 from photoreal.splat.kernels.shuffles import prefetch
@@ -217,17 +218,10 @@ def sort_pairs(order, count, first, tiles, rows, histogram, tile_start, gaussian
                 origin[place] = p
 
 
-@njit(**_OPTIONS)
-@no_type_check
-def deal_tiles(tile_start, dealt, hands):
+def deal_tiles(tile_start: NDArray[np.int32], hands: int) -> NDArray[np.int32]:
     """An order of the tiles in which equal shares hold nearly equally many pairs: sorted by load, dealt in turns."""
-    tile_count = len(dealt)
-    by_load = np.argsort(tile_start[:-1] - tile_start[1:])
-    place = 0
-    for hand in range(hands):
-        for i in range(hand, tile_count, hands):
-            dealt[place] = by_load[i]
-            place += 1
+    by_load = np.argsort(tile_start[:-1] - tile_start[1:]).astype(np.int32)
+    return np.concatenate([by_load[hand::hands] for hand in range(hands)])
 
 
 @njit(**_OPTIONS)

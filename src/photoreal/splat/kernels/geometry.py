@@ -2,8 +2,8 @@
 
 Letters as in Zwicker et al. 2001 and Kerbl et al. 2023: W the rotation of cam_from_world and t its translation, J the
 affine approximation of the projection, R the Gaussian's rotation, S its scales; U = J W R S, covariance = U U^T + blur.
-`cam` holds W (9, by rows), t (3), fx, fy, cx, cy, then the clamps of x/z (2) and y/z (2). Vectors and matrices are
-tuples of lanes, matrices by rows.
+`cam` holds W (9, by rows), t (3), fx, fy, cx, cy, the clamps of x/z (2) and y/z (2), and 1 for antialiased or 0.
+Vectors and matrices are tuples of lanes, matrices by rows.
 """
 
 import math
@@ -12,13 +12,25 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit
 
-from photoreal.splat.kernels.lanes import exp2, larger, load, smaller, spread, square_root, where_at_least, where_less
-from photoreal.splat.renders import BLUR, NEAR
+from photoreal.splat.kernels.lanes import (
+    exp2,
+    larger,
+    load,
+    log2,
+    smaller,
+    spread,
+    square_root,
+    where_at_least,
+    where_less,
+)
+from photoreal.splat.renders import BLUR, DIM_MIN, NEAR
 
 F = np.float32
 LOG2E = F(math.log2(math.e))
 _HALF, _ONE, _TWO, _ZERO = F(0.5), F(1), F(2), F(0)
-_NEAR, _BLUR = F(NEAR), F(BLUR)
+_NEAR, _BLUR, _DIM_MIN = F(NEAR), F(BLUR), F(DIM_MIN)
+ANTIALIASED = 20
+"""Where a camera's numbers say so."""
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
 
@@ -127,6 +139,34 @@ def spread_of(T, R, s):
 
 @njit(**_OPTIONS)
 @no_type_check
+def unblurred(U):
+    """Determinant of the covariance without the blur."""
+    a = U[0][1] * U[1][2] - U[0][2] * U[1][1]
+    b = U[0][2] * U[1][0] - U[0][0] * U[1][2]
+    c = U[0][0] * U[1][1] - U[0][1] * U[1][0]
+    return a * a + b * b + c * c
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def log_dimming(U, xx, xy, yy):
+    """log2 of what the blur's spreading takes from opacity (the 2D filter of Mip-Splatting, Yu et al. 2024)."""
+    return log2(larger(unblurred(U) / (xx * yy - xy * xy), spread(_DIM_MIN))) * _HALF
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def dimming_backward(g, U, xx, xy, yy):
+    """Gradient by the covariance, as entries xx, xy, yy of a symmetric matrix, through `log_dimming`."""
+    before, after = unblurred(U), xx * yy - xy * xy
+    zero = spread(_ZERO)
+    free = where_less(spread(_DIM_MIN), before / after, g * _HALF, zero)
+    p, q = free / larger(before, spread(F(1e-30))), free / after
+    return (yy - _BLUR) * p - yy * q, xy * (q - p), (xx - _BLUR) * p - xx * q
+
+
+@njit(**_OPTIONS)
+@no_type_check
 def facing(R, log_scales, direction):
     """For each axis +1 or -1 where it is the shortest, 0 elsewhere; the sign turns it towards the camera."""
     one, zero = spread(_ONE), spread(_ZERO)
@@ -146,7 +186,7 @@ def facing(R, log_scales, direction):
 
 @njit(**_OPTIONS)
 @no_type_check
-def covariance_backward(g, U, xx, xy, yy):
+def covariance_backward(g, U, xx, xy, yy, cam):
     """Gradients by the pixel and by U, from those by a pair's log2 alpha moments.
 
     g holds the sums of v, v dx, v dy, v dx^2, v dx dy, v dy^2 with v = dL/d ln alpha; K is the inverse covariance, and
@@ -158,6 +198,9 @@ def covariance_backward(g, U, xx, xy, yy):
     k0, k1, k2 = g[3] * -_HALF, g[4] * -_HALF, g[5] * -_HALF
     m00, m01, m10, m11 = a * k0 + b * k1, a * k1 + b * k2, b * k0 + c * k1, b * k1 + c * k2
     g0, g1, g2 = -(m00 * a + m01 * b), -(m00 * b + m01 * c), -(m10 * b + m11 * c)
+    if cam[ANTIALIASED] > 0:
+        e0, e1, e2 = dimming_backward(g[0], U, xx, xy, yy)
+        g0, g1, g2 = g0 + e0, g1 + e1, g2 + e2
     U0, U1 = U
     D0 = (_TWO * (g0 * U0[0] + g1 * U1[0]), _TWO * (g0 * U0[1] + g1 * U1[1]), _TWO * (g0 * U0[2] + g1 * U1[2]))
     D1 = (_TWO * (g1 * U0[0] + g2 * U1[0]), _TWO * (g1 * U0[1] + g2 * U1[1]), _TWO * (g1 * U0[2] + g2 * U1[2]))

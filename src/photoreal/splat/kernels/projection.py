@@ -9,11 +9,13 @@ from numba import njit, prange
 from photoreal.splat.kernels.binning import SLACK, pairs_of, tile_columns, write_column
 from photoreal.splat.kernels.blocks import CHUNKS, OPACITY, QUATERNION, SCALE, turn_length
 from photoreal.splat.kernels.geometry import (
+    ANTIALIASED,
     LOG2E,
     affine,
     before_camera,
     facing,
     in_camera,
+    log_dimming,
     rotation_of,
     scales_of,
     smoothed,
@@ -160,11 +162,13 @@ def project_block(numbers, block, counts, cam, size, smoothing, Y, strips, recor
     R, _, _ = rotation_of(quaternion_rows(numbers, at))
     T, _, _ = affine(x, y, inverse, cam)
     scales, own = smoothed(scales_of(log_scales), smoothing, block * LANES)
-    _, xx, xy, yy = spread_of(T, R, scales)
+    U, xx, xy, yy = spread_of(T, R, scales)
     pixel = (x * inverse * cam[12] + cam[14], y * inverse * cam[13] + cam[15])
     power = log2(opacity)
     if len(smoothing) > 0:
         power = power + log2(own[0] * own[1] * own[2]) * _HALF
+    if cam[ANTIALIASED] > 0:
+        power = power + log_dimming(U, xx, xy, yy)
     ex, ey = extents(z, pixel, xx, yy, power, size)
     if not greatest(ex) > 0:
         for lane in range(LANES):
