@@ -196,6 +196,12 @@ def test_no_finite_gaussian_makes_it_stumble(row: list[float]) -> None:
     assert angles(back, one).max() < 0.28
 
 
+def test_the_largest_number_is_clipped_in_silence(tmp_path: Path) -> None:
+    gaussians = some_gaussians(1).replace(colour_harmonics=torch.full((1, 16, 3), 3e38))
+    write_spz(tmp_path / "a.spz", gaussians)
+    assert read_spz(tmp_path / "a.spz").colour_harmonics.min() > 0.99
+
+
 def test_no_gaussians_are_a_file_too(tmp_path: Path) -> None:
     write_spz(tmp_path / "a.spz", some_gaussians(0))
     assert len(read_spz(tmp_path / "a.spz")) == 0

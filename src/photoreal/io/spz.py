@@ -92,7 +92,8 @@ def write_spz(path: Path, gaussians: Gaussians) -> None:
 
 
 def _section(numbers: Callable[[slice], _Bytes], rows: slice) -> bytes:
-    return numbers(rows).tobytes()
+    with np.errstate(over="ignore"):  # what is out of range is clipped; the state is each thread's own
+        return numbers(rows).tobytes()
 
 
 def _gzipped(pieces: list[Callable[[], bytes]]) -> Iterator[bytes]:
