@@ -14,6 +14,7 @@ from photoreal.core import Capture, Gaussians, MissingDependencyError, Points, V
 from photoreal.splat.appearance import Background, Exposures, constant_background
 from photoreal.splat.fitting.autograd import AutogradTrainer
 from photoreal.splat.fitting.backdrop import EMPTY, pixel_kinds, plain_backdrop
+from photoreal.splat.fitting.compiling import compile_kernels
 from photoreal.splat.fitting.density import DensityConfig, opacity_of
 from photoreal.splat.fitting.initial import gaussians_from_points, scene_extent, with_far_shell
 from photoreal.splat.fitting.optimise import grow, population_of, relocate
@@ -185,6 +186,8 @@ def _start(capture: Capture, points: Points, config: FitConfig, outside: _Outsid
     population = population_of(first.replace(antialiased=config.antialiased))
     parts = (population, Small(background), Small(exposures), config.dissimilarity, noise, cap, limits)
     on_gpu = device_of(config) == "cuda"
+    if not on_gpu:
+        compile_kernels()
     trainer = AutogradTrainer(*parts, draw=draw_gsplat, device=CUDA) if on_gpu else Trainer(*parts)
     return trainer, scene_extent(capture.cameras, points)
 
