@@ -15,6 +15,7 @@ os.environ |= BEFORE_TORCH | os.environ
 
 from benchmarks.figures import Figure, circumstances, report
 from benchmarks.rasterizer import rasterizer
+from benchmarks.splats import few, surfaces
 from benchmarks.subjects import captures, demo, fox, lego
 from photoreal.core import PhotorealError
 
@@ -24,6 +25,8 @@ SUBJECTS: dict[str, Callable[..., list[Figure]]] = {
     "lego": lego,
     "captures": captures,
     "rasterizer": rasterizer,
+    "surfaces": surfaces,
+    "few": few,
 }
 
 

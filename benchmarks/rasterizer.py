@@ -64,7 +64,10 @@ def _as_many(points: Points, count: int) -> Points:
 
 
 def _speed(capture: Capture, points: Points, goal: float, *, steps: int) -> list[Figure]:
-    """Steps a second by all threads and by one, taken in turns; pixels a second beside a matrix product."""
+    """Steps a second by all threads and by one, taken in turns; pixels a second beside a matrix product.
+
+    The best of the turns is given too: what the machine does when others leave it alone.
+    """
     height, width = capture.photos.size
     on = f"fox at {width}x{height}, {len(points)} Gaussians, degree 3, L1 + SSIM, Adam, no densification"
     gaussians = gaussians_from_points(points)
@@ -87,7 +90,7 @@ def _speed(capture: Capture, points: Points, goal: float, *, steps: int) -> list
     run()
     products = [_matrix_product()]
     rates: dict[int, list[float]] = {threads: [], 1: []}
-    for _ in range(3):
+    for _ in range(5):
         for count in rates:
             numba.set_num_threads(count)
             rates[count].append(steps / _seconds(run))
@@ -98,7 +101,9 @@ def _speed(capture: Capture, points: Points, goal: float, *, steps: int) -> list
     share = (_FORWARD * forward + _BACKWARD * backward) / 2 / product * 100
     return [
         Figure(f"training steps, {threads} threads", float(np.median(rates[threads])), "1/s", f">= {goal:.0f}", on),
+        Figure("the same, best of 5", max(rates[threads]), "1/s", "", on),
         Figure("training steps, 1 thread", float(np.median(rates[1])), "1/s", ">= 70" if goal == 110 else "", on),
+        Figure("the same, best of 5", max(rates[1]), "1/s", "", on),
         Figure("pixels evaluated, forward", forward / 1e9, "G/s", ">= 4.5" if goal == 110 else "", on),
         Figure("pixels evaluated, backward", backward / 1e9, "G/s", ">= 2.7" if goal == 110 else "", on),
         Figure("float32 matrix product", product / 1e9, "GFLOP/s", "", "numpy, 2048 x 2048, in the same minutes"),

@@ -98,18 +98,26 @@ def lego(data: Path, *, quick: bool) -> list[Figure]:
         Figure(f"test PSNR, {count} steps", steps[count], "dB", "" if quick else ">= 27", on),
         Figure(f"fit, {count} steps", seconds, "s", "", on),
     ]
-    return figures if quick else [*figures, *_seen_from_nearer(folder, judge)]
+    return figures if quick else [*figures, *_at_other_sizes(folder, judge)]
 
 
-def _seen_from_nearer(folder: Path, judge: Capture) -> list[Figure]:
-    """Fitted to small photographs, drawn four times as large: with Mip-Splatting's 3D filter and without."""
+def _at_other_sizes(folder: Path, judge: Capture) -> list[Figure]:
+    """Fitted to small photographs, drawn half and four times as large: with Mip-Splatting's filters and without."""
     seen, same, points = lego_scene(folder, 100)
     figures: list[Figure] = []
-    for smoothing in (False, True):
-        config = dataclasses.replace(OVER_WHITE, steps=1500, max_gaussians=60_000, coarse=(), smoothing=smoothing)
+    small = resized(judge, 50)
+    filters = {
+        "no filter": (False, False),
+        "3D filter": (True, False),
+        "2D filter": (False, True),
+        "both": (True, True),
+    }
+    for name, (smoothing, antialiased) in filters.items():
+        config = dataclasses.replace(OVER_WHITE, steps=1500, max_gaussians=60_000, coarse=())
+        config = dataclasses.replace(config, smoothing=smoothing, antialiased=antialiased)
         *_, last = fit(seen, points, config)
-        on = f"lego fitted at 100x100, {'3D filter' if smoothing else 'no filter'}"
-        for views, size in ((same, 100), (judge, 400)):
+        on = f"lego fitted at 100x100, {name}"
+        for views, size in ((small, 50), (same, 100), (judge, 400)):
             value = float(np.mean([view_psnr(last, views, view) for view in range(len(views))]))
             figures.append(Figure(f"test PSNR, drawn at {size}x{size}", value, "dB", "", on))
     return figures
