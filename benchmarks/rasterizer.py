@@ -101,9 +101,9 @@ def _speed(capture: Capture, points: Points, goal: float, *, steps: int) -> list
     share = (_FORWARD * forward + _BACKWARD * backward) / 2 / product * 100
     return [
         Figure(f"training steps, {threads} threads", float(np.median(rates[threads])), "1/s", f">= {goal:.0f}", on),
-        Figure("the same, best of 5", max(rates[threads]), "1/s", "", on),
+        Figure(f"training steps, {threads} threads, best of 5", max(rates[threads]), "1/s", "", on),
         Figure("training steps, 1 thread", float(np.median(rates[1])), "1/s", ">= 70" if goal == 110 else "", on),
-        Figure("the same, best of 5", max(rates[1]), "1/s", "", on),
+        Figure("training steps, 1 thread, best of 5", max(rates[1]), "1/s", "", on),
         Figure("pixels evaluated, forward", forward / 1e9, "G/s", ">= 4.5" if goal == 110 else "", on),
         Figure("pixels evaluated, backward", backward / 1e9, "G/s", ">= 2.7" if goal == 110 else "", on),
         Figure("float32 matrix product", product / 1e9, "GFLOP/s", "", "numpy, 2048 x 2048, in the same minutes"),

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,15 @@ def surfaces(_data: Path, *, quick: bool) -> list[Figure]:
     figures: list[Figure] = []
     for name, (distortion, normals) in kinds.items():
         config = FitConfig(steps=steps, distortion=distortion, normals=normals, report_every=steps)
+        started = time.perf_counter()
         *_, last = fit(seen, points, config)
+        seconds = time.perf_counter() - started
         found = np.mean([_against_depth(last, judge, view) for view in range(len(judge))], axis=0)
         psnr = float(np.mean([view_psnr(last, judge, view) for view in range(len(judge))]))
         on = f"reading room, true cameras, {steps} steps, {len(judge)} held-out views; {name}"
         figures += [
             Figure("held-out PSNR", psnr, "dB", "", on),
+            Figure("fit", seconds, "s", "", on),
             Figure("expected depth, mean relative error", float(found[0]), "%", "", on),
             Figure("median depth, mean relative error", float(found[1]), "%", "", on),
             Figure("normals of the Gaussians, mean error", float(found[2]), "degrees", "", on),
@@ -80,9 +84,9 @@ def _against_depth(step: FitStep, judge: Capture, view: int) -> tuple[float, flo
     with torch.no_grad():
         renders = rasterize_numba(step.gaussians, camera, torch.zeros(1, 3))
     expected, median = renders.depth_expected[0], renders.depth_median[0]
-    there = (truth > 0) & (median > 0) & (renders.alpha[0] > 0.5)
-    true_normals, known = depth_normals(truth, truth > 0, camera)
-    found, solid = depth_normals(expected, there, camera)
+    there = truth > 0
+    true_normals, known = depth_normals(truth, there, camera)
+    found, solid = depth_normals(expected, there & (renders.alpha[0] > 0.5), camera)
     drawn = torch.nn.functional.normalize(renders.normals[0], dim=0)
     return (
         100 * depth_error(expected, truth, there).abs_rel,
@@ -122,7 +126,7 @@ def _few(name: str, source: Path, folds: tuple[int, ...], *, quick: bool) -> lis
         config = dataclasses.replace(config, steps=60) if quick else config
         found: list[float] = []
         for fold in folds:
-            held = [i for i in range(count) if i % every == fold]
+            held = [i for i in range(count) if i % every == fold % every]
             *_, last = fit(capture.take([i for i in range(count) if i not in held]), points, config)
             found += [view_psnr(last, capture.take(held), view) for view in range(len(held))]
         on = f"{name}, {count} photos, {len(folds)} fits, preset draft" + (" (quick)" if quick else "")

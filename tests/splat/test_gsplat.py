@@ -10,7 +10,7 @@ from torch import Tensor
 
 from photoreal.core import MissingDependencyError
 from photoreal.splat import FitConfig, device_of, gsplat, gsplat_problem, rasterize_gsplat, rasterize_torch
-from photoreal.splat.reference import project_gaussians
+from photoreal.splat.reference import composite_torch, project_gaussians
 
 MAPS = ("colour", "alpha", "depth_expected", "depth_median", "normals")
 TILE = 16
@@ -93,6 +93,8 @@ def test_what_training_draws():
     wanted = rasterize_torch(CURRENT, CAMERAS.take([0]), torch.zeros(1, 3, dtype=torch.float64))
     torch.testing.assert_close(colour.double(), wanted.colour[0], atol=2e-4, rtol=1e-3)
     torch.testing.assert_close(1 - transmittance.double(), wanted.alpha[0], atol=2e-4, rtol=1e-3)
+    sums, _, _ = gsplat.draw_gsplat(CURRENT.map(lambda t: t.float()), camera, surfaces=True)
+    torch.testing.assert_close(sums.double(), composite_torch(CURRENT, CAMERAS.take([0]))[0], atol=2e-3, rtol=1e-3)
     assert drawn.dtype == torch.bool
     assert len(drawn) == len(CURRENT)
 

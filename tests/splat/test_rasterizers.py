@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from blobs import random_gaussians, two_cameras
@@ -13,6 +14,7 @@ from photoreal.core import Cameras, Gaussians
 from photoreal.splat import rasterize_numba, rasterize_torch
 from photoreal.splat.cpu import render_colour
 from photoreal.splat.harmonics import harmonic_basis, opacity_from_logit
+from photoreal.splat.kernels.binning import deal_tiles
 
 MAPS = ("colour", "alpha", "depth_expected", "depth_median", "normals")
 FIELDS = ("means", "quaternions", "log_scales", "opacity_harmonics", "colour_harmonics")
@@ -172,3 +174,12 @@ def test_antialiased_gaussians_cover_as_much_from_afar():
         cover[antialiased] = float(small / large)
     assert cover[False] > 2
     assert cover[True] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(("tiles", "hands"), [(10, 3), (2, 4), (1, 1)])
+def test_tiles_are_dealt_evenly_and_each_once(tiles, hands):
+    loads = np.random.default_rng(0).integers(0, 100, tiles)
+    dealt = deal_tiles(np.concatenate([[0], np.cumsum(loads)]).astype(np.int32), hands)
+    assert sorted(dealt) == list(range(tiles))
+    first = loads[dealt[: -(-tiles // hands)]].sum()
+    assert first - loads.sum() / hands <= loads.max()

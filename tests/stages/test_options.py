@@ -35,6 +35,8 @@ def test_better_presets_do_more() -> None:
         ({"seed": 2**40}, "--seed is 1099511627776; it must be at most 2147483647"),
         ({"hold_out": 1}, "--hold-out 1 holds out every photo"),
         ({"fit": {"steps": 0}}, "--fit.steps is 0"),
+        ({"fit": {"surfaces_every": 0}}, "--fit.surfaces-every is 0; it must be at least 1"),
+        ({"fit": {"distortion": -0.1}}, "--fit.distortion is -0.1; it must be at least 0"),
         ({"fit": {"coarse": ((0.5, float("inf")),)}}, "--fit.coarse is inf; it must be a finite number"),
         ({"film": {"side": 1}}, "--film.side is 1; it must be at least 16"),
         ({"fit": {"smoothing": True, "opacity_degree": 1}}, "--fit.smoothing needs opacity that is the same from all"),

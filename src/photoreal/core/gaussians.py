@@ -40,6 +40,7 @@ class Gaussians(Value):
 
 def join(first: Gaussians, second: Gaussians) -> Gaussians:
     """All Gaussians of both, which have the same degrees of harmonics and are drawn alike."""
+    assert first.antialiased == second.antialiased
     return Gaussians(
         torch.cat([first.means, second.means]),
         torch.cat([first.quaternions, second.quaternions]),

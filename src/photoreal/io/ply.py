@@ -203,14 +203,12 @@ def _read_vertices(path: Path) -> _Rows:
 
 def _has_comment(path: Path, text: str) -> bool:
     """Whether the header, which has been read once, holds this comment."""
-    with path.open("rb") as file:
-        for line in iter(file.readline, b""):
-            words = line.split()
-            if words == [b"end_header"]:
-                break
-            if words == [b"comment", *text.encode("ascii").split()]:
-                return True
-    return False
+    try:
+        with path.open("rb") as file:
+            lines = itertools.takewhile(lambda line: line.split() != [b"end_header"], iter(file.readline, b""))
+            return any(line.split() == [b"comment", *text.encode("ascii").split()] for line in lines)
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:

@@ -32,7 +32,7 @@ def rasterize_gsplat(gaussians: Gaussians, cameras: Cameras, backgrounds: Float[
     """Render on the first CUDA device in float32; results are on the device of the Gaussians. See `Rasterizer`.
 
     Differentiable by Gaussians, poses and backgrounds; intrinsics get no gradient, for gsplat gives none. gsplat clips
-    alpha at 0.999, not at 0.99.
+    alpha at 0.999, not at 0.99, and dims antialiased Gaussians without a floor.
 
     Raises:
         MissingDependencyError: gsplat cannot run here.

@@ -40,7 +40,7 @@ NEAR = 0.01
 BLUR = 0.3
 """Variance added to the projected covariance, pixels squared (Kerbl et al. 2023)."""
 DIM_MIN = 2.5e-5
-"""Antialiased Gaussians are dimmed by no more than the root of this."""
+"""Antialiased Gaussians keep at least the root of this of their opacity, as in Mip-Splatting's published kernels."""
 ALPHA_MIN = 1 / 255
 """Smaller alphas are dropped."""
 ALPHA_MAX = 0.99

@@ -23,12 +23,15 @@ _LEAST = {
     "fit.max_gaussians": 1,
     "fit.far_gaussians": 0,
     "fit.report_every": 1,
+    "fit.distortion": 0,
+    "fit.normals": 0,
+    "fit.surfaces_every": 1,
     "fit.density.every": 1,
     "film.frames": 0,
     "film.side": 16,
     "film.fps": 1,
 }
-"""The smallest value of whole numbers; what is read from files is checked where it is read."""
+"""The smallest value of whole numbers and weights; what is read from files is checked where it is read."""
 
 
 def check_options(config: ReconstructConfig) -> None:

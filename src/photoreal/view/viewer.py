@@ -84,7 +84,8 @@ def _started(host: str, port: int, label: str) -> viser.ViserServer:
 def splat_arrays(gaussians: Gaussians) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Centres (N, 3), covariances (N, 3, 3), colours (N, 3) in [0, 1] and opacities (N, 1), all float32.
 
-    Direction is averaged out: only the harmonics of degree 0 count. Gaussians too faint to be seen are left out.
+    Direction is averaged out: only the harmonics of degree 0 count, and `antialiased` does not. Gaussians too
+    faint to be seen are left out.
     """
     opacity = torch.sigmoid(_Y0 * gaussians.opacity_harmonics[:, 0])
     visible = opacity > _FAINTEST

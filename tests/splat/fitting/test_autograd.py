@@ -26,7 +26,8 @@ def draw(gaussians: Gaussians, camera: Cameras, *, surfaces: bool) -> tuple[Tens
     population, frame = population_of(gaussians), Frame()
     colours = gaussians.colour_harmonics.shape[1]
     counts = (population.values.shape[1], population.opacity_count, colours, colours)
-    frame.draw(population.values, counts, camera_numbers(camera), camera.size, 3)
+    numbers = camera_numbers(camera, antialiased=gaussians.antialiased)
+    frame.draw(population.values, counts, numbers, camera.size, 3)
     reach = frame.buffers["record"].reshape(-1, RECORD)[: len(gaussians), REACH]
     return sums, transmittance, torch.from_numpy(reach > 0)
 
@@ -37,23 +38,27 @@ def scene():
 
 
 @pytest.mark.parametrize(
-    ("colours", "smoothed", "empty", "surfaces"),
+    ("colours", "smoothed", "empty", "surfaces", "antialiased"),
     [
-        (16, False, False, False),
-        (4, False, False, False),
-        (16, True, False, False),
-        (16, False, True, False),
-        (16, False, True, True),
-        (16, True, False, True),
+        (16, False, False, False, False),
+        (4, False, False, False, False),
+        (16, True, False, False, False),
+        (16, False, True, False, False),
+        (16, False, True, True, False),
+        (16, True, False, True, False),
+        (16, False, False, False, True),
+        (16, True, False, True, True),
     ],
 )
-def test_both_trainers_do_the_same(scene, colours: int, smoothed: bool, empty: bool, surfaces: bool):
+def test_both_trainers_do_the_same(scene, colours: int, smoothed: bool, empty: bool, surfaces: bool, antialiased: bool):
     rates = dataclasses.replace(RATES, distortion=0.5, normals=0.2) if surfaces else RATES
     as_if = scene[0].cameras.resized((9, 13))
     targets = targets_of(scene[0], 1.0, pixel_kinds(scene[0].photos, outside_is_empty=empty))
 
     def start() -> tuple:
-        return (*trainer_parts(scene, opacity_degree=0), as_if) if smoothed else trainer_parts(scene)
+        population, *others = trainer_parts(scene, opacity_degree=0 if smoothed else 1)
+        population = dataclasses.replace(population, antialiased=antialiased)
+        return population, *others, *((as_if,) if smoothed else ())
 
     ours, theirs = Trainer(*start()), AutogradTrainer(*start(), draw=draw, device="cpu")
     for step in range(4):

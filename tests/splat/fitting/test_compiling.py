@@ -36,15 +36,30 @@ def test_a_fit_calls_what_was_compiled_and_no_more():
     assert missing == "[]"
 
 
-@pytest.mark.parametrize(("misses", "cores", "started"), [({}, 4, 0), ({"kind": 1}, 1, 0), ({"kind": 1}, 2, 1)])
+@pytest.mark.parametrize(
+    ("missed", "cores", "problem", "wanted"),
+    [
+        (0, 4, None, []),
+        (1, 1, None, []),
+        (1, 2, None, ["start", "draw", "wait", "kill"]),
+        (1, 2, "no process", []),
+        (1, 2, "slow", ["start", "draw", "wait", "kill"]),
+        (1, 2, "broken", ["start", "draw", "wait", "kill"]),
+    ],
+)
 def test_another_process_helps_where_the_store_is_empty(
-    monkeypatch: pytest.MonkeyPatch, misses: dict[str, int], cores: int, started: int
+    monkeypatch: pytest.MonkeyPatch, missed: int, cores: int, problem: str | None, wanted: list[str]
 ):
-    calls: list[list[str]] = []
+    """Whatever becomes of it, the fit goes on; and it is started once in a process."""
+    calls: list[str] = []
 
     class Popen:
-        def __init__(self, command: list[str], **_options: object) -> None:
-            calls.append(command)
+        returncode = 1
+
+        def __init__(self, _command: list[str], **_options: object) -> None:
+            if problem == "no process":
+                raise OSError("no more processes")
+            calls.append("start")
 
         def __enter__(self) -> "Popen":
             return self
@@ -52,19 +67,24 @@ def test_another_process_helps_where_the_store_is_empty(
         def __exit__(self, *_problem: object) -> None:
             pass
 
-        def wait(self) -> None:
-            calls.append(["wait"])
+        def wait(self, timeout: float) -> int:
+            calls.append("wait")
+            if problem == "slow":
+                raise subprocess.TimeoutExpired("python", timeout)
+            return int(problem == "broken")
 
         def kill(self) -> None:
-            calls.append(["kill"])
+            calls.append("kill")
 
-    def gather_visible(first: np.ndarray, order: np.ndarray) -> int:
-        return len(first) + len(order)
+    def gather_visible(_first: np.ndarray, _order: np.ndarray) -> None:
+        stats.cache_misses = {"kind": missed}
 
-    gather_visible.stats = types.SimpleNamespace(cache_misses=misses)  # pyright: ignore[reportFunctionMemberAccess]
+    stats = types.SimpleNamespace(cache_misses={})
+    gather_visible.stats = stats  # pyright: ignore[reportFunctionMemberAccess]
     monkeypatch.setattr(compiling, "gather_visible", gather_visible)
+    monkeypatch.setattr(compiling, "draw_nothing", lambda: calls.append("draw"))
     monkeypatch.setattr(compiling.os, "cpu_count", lambda: cores)
     monkeypatch.setattr(compiling.subprocess, "Popen", Popen)
     compiling.compile_kernels()
-    assert [c for c in calls if len(c) == 1] == [["wait"], ["kill"]] * started
-    assert len(calls) == 3 * started
+    compiling.compile_kernels()
+    assert calls == wanted

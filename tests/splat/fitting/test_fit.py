@@ -8,6 +8,7 @@ from photoreal.core import CaptureError, bytes_from_unit, unit_from_bytes
 from photoreal.metrics import psnr
 from photoreal.splat import FitConfig, background_image, carved_points, expose, fit, render_colour
 from photoreal.splat.appearance import Exposures, centred, equal_exposures
+from photoreal.splat.fitting.fit import rates_at
 from photoreal.synth import toy_scene
 
 SHORT = FitConfig(steps=120, report_every=60, far_gaussians=0, coarse=())
@@ -114,3 +115,11 @@ def test_plateau_stops_early(scene):
     last = list(fit(scene.capture.take([0, 1]), scene.points, config))[-1]
     assert last.index < 1000
     assert np.isfinite(last.loss)
+
+
+def test_surfaces_are_weighed_on_one_of_some_steps_as_much_as_on_all():
+    config = FitConfig(steps=100, distortion=0.3, normals=0.02, surfaces_from=0.2, surfaces_every=5)
+    weights = [(r.distortion, r.normals) for r in (rates_at(1.0, step, config, learned=True) for step in range(100))]
+    assert [i for i, w in enumerate(weights) if w != (0, 0)] == list(range(20, 100, 5))
+    assert np.mean(weights[20:], axis=0) == pytest.approx([0.3, 0.02])
+    assert not rates_at(1.0, 90, FitConfig(steps=100, distortion=0.0), learned=True).surfaces

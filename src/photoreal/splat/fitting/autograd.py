@@ -73,9 +73,8 @@ class AutogradTrainer(Trainer):
         camera = camera_of(targets.cameras[view], targets.size).to(self.device)
         affine = torch.from_numpy(self.exposures.value[view].reshape(3, 4)).to(self.device).requires_grad_()
         harmonics = torch.from_numpy(self.background.value.reshape(-1, 3)).to(self.device).requires_grad_()
-        surfaces = rates.distortion > 0 or rates.normals > 0
         gaussians = Gaussians(**used, antialiased=self.population.antialiased)
-        sums, transmittance, drawn = self.draw(self._as_drawn(gaussians), camera, surfaces=surfaces)
+        sums, transmittance, drawn = self.draw(self._as_drawn(gaussians), camera, surfaces=rates.surfaces)
         photo, kinds = self._photo(targets, view)
         nothing = torch.from_numpy(self.colour_of_nothing()).to(self.device)[:, None, None]
         scene = sums[:3] + transmittance * torch.where(kinds == EMPTY, nothing, _sphere(harmonics, camera))
@@ -94,7 +93,7 @@ class AutogradTrainer(Trainer):
     def _forces(
         self, sums: Tensor, transmittance: Tensor, camera: Cameras, shown: Tensor, rates: Rates
     ) -> Float[Tensor, ""]:
-        if len(sums) == 3:
+        if not rates.surfaces:
             return sums.new_zeros(())
         distortion, disagreement = surface_losses(sums[3:], transmittance, camera, shown)
         return rates.distortion * distortion + rates.normals * disagreement
@@ -152,7 +151,7 @@ class AutogradTrainer(Trainer):
         return photo, masks[view, :, :width]
 
     def _note_need(self, means: Tensor, camera: Cameras, drawn: Tensor) -> None:
-        """What density goes by, as in `kernels.update.note_need`."""
+        """What density goes by, as in `fitting.kernels.update.note_need`."""
         assert means.grad is not None
         away = (means.detach() - camera.centres[0]).norm(dim=1)
         self._pulls += torch.where(drawn, means.grad.norm(dim=1) * away, torch.zeros_like(away))

@@ -3,6 +3,7 @@
 Each process takes a training step on next to nothing, one the half that draws, the other the half that learns.
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -20,24 +21,37 @@ from photoreal.splat.kernels.compositing import ALL
 from photoreal.splat.kernels.lanes import LANES
 from photoreal.splat.kernels.projection import RECORD
 
+_log = logging.getLogger(__name__)
+_PATIENCE = 120
+"""Seconds to wait for the other process after this one is done."""
 _SIDE = 16
 _RATES = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, distortion=1.0)
 
 
 def compile_kernels() -> None:
-    """Afterwards numba's store has what training needs. Where it has that already, nothing happens."""
+    """Afterwards numba's store has what training needs. Where it has that already, nothing happens.
+
+    The smallest kernel tells: it is compiled only where the store is empty, and once in a process. Whatever goes
+    wrong with the other process, the fit compiles what is still missing.
+    """
+    known = sum(gather_visible.stats.cache_misses.values())
     gather_visible(np.zeros((1, 2), np.int32), np.zeros(2, np.int32))
-    if not gather_visible.stats.cache_misses or (os.cpu_count() or 1) < 2:
+    if sum(gather_visible.stats.cache_misses.values()) == known or (os.cpu_count() or 1) < 2:
         return
-    with subprocess.Popen(
-        [sys.executable, "-c", f"from {__name__} import learn_from_nothing; learn_from_nothing()"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as other:
+    command = [sys.executable, "-c", f"from {__name__} import learn_from_nothing; learn_from_nothing()"]
+    no = subprocess.DEVNULL
+    try:
+        other = subprocess.Popen(command, stdin=no, stdout=no, stderr=no)
+    except OSError as error:
+        _log.debug("no other process compiles kernels: %s", error)
+        return
+    with other:
         try:
             draw_nothing()
-            other.wait()
+            if other.wait(_PATIENCE):
+                _log.debug("the other process that compiles kernels ended with %d", other.returncode)
+        except subprocess.TimeoutExpired:
+            _log.debug("the other process that compiles kernels takes more than %d s longer", _PATIENCE)
         finally:
             other.kill()
 

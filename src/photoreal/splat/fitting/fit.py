@@ -126,7 +126,7 @@ def fit(capture: Capture, points: Points, config: FitConfig, *, seed: int = 0) -
             targets = targets_of(capture, scale, outside.kinds)
         degree = min(config.colour_degree, int(step / config.steps * 2 * (config.colour_degree + 1)))
         view = int(order[step % len(capture)])
-        rates = _rates(extent, step, config, learned=outside.learned)
+        rates = rates_at(extent, step, config, learned=outside.learned)
         losses.append(trainer.train(targets, view, (degree + 1) ** 2, rates))
         if step + 1 < config.steps * config.density.stop:
             _change_density(trainer, step, len(capture), config, generator)
@@ -220,7 +220,8 @@ def _scale(step: int, config: FitConfig) -> float:
     return 1.0
 
 
-def _rates(extent: float, step: int, config: FitConfig, *, learned: bool) -> Rates:
+def rates_at(extent: float, step: int, config: FitConfig, *, learned: bool) -> Rates:
+    """Learning rates and weights of one step, in a scene of this extent; `learned`: the background is."""
     means = extent * falling(config.means_rate, config.means_rate_end, step / max(1, config.steps - 1))
     begun = step >= config.surfaces_from * config.steps
     surfaces = config.surfaces_every if begun and step % config.surfaces_every == 0 else 0

@@ -24,11 +24,12 @@ def surface_losses(
 
     - distortion: sum_{i,j} w_i w_j (z_i - z_j)^2 / 2 over the squared depth (their eq. 13, squared differences as in
       the code that they published; dividing by the depth, of which no gradient is taken, frees it from units).
-    - disagreement: sum_i w_i (1 - n_i . N) alpha, N the normal of the depth map (eq. 14, weighted as in their code).
+    - disagreement: sum_i w_i (1 - n_i . N) alpha, N the normal of the depth map (eq. 14, weighted as in their code:
+      no gradient is taken of alpha and of the sum of weights). The four neighbours that N needs may be ones not shown.
     """
     alpha = 1 - transmittance
     depth = sums[0] / alpha.clamp_min(FAINT_COVER)
-    twice_spread = alpha * sums[4] - sums[0] ** 2
+    spread = alpha * sums[4] - sums[0] ** 2
     there = shown & (alpha > FAINT_COVER)
     by_depth = torch.where(there, 1 / depth.detach().clamp_min(1e-12) ** 2, torch.zeros_like(depth))
     normal, found = depth_normals(depth, alpha > COVERED, camera)
@@ -36,7 +37,7 @@ def surface_losses(
     cover = alpha.detach()
     disagreement = torch.where(found & shown, cover * (cover - agreement), torch.zeros_like(cover))
     pixels = shown.sum().clamp_min(1)
-    return (twice_spread * by_depth).sum() / pixels, disagreement.sum() / pixels
+    return (spread * by_depth).sum() / pixels, disagreement.sum() / pixels
 
 
 def depth_normals(

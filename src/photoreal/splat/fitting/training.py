@@ -118,9 +118,9 @@ class Rates:
     """Weight of the normals' disagreement with the depths."""
 
     @property
-    def features(self) -> int:
-        """How many features must be drawn."""
-        return ALL if self.distortion > 0 or self.normals > 0 else 3
+    def surfaces(self) -> bool:
+        """Whether depths and normals must be drawn."""
+        return self.distortion > 0 or self.normals > 0
 
     def rows(self, opacities: int, colours: int) -> FloatArray:
         """One rate for each row of a block."""
@@ -177,7 +177,7 @@ class Trainer:
         counts = (rows, opacities, (rows - OPACITY - opacities) // 3, colours)
         camera = targets.cameras[view].copy()
         camera[ANTIALIASED] = population.antialiased
-        frame.draw(population.values, counts, camera, targets.size, rates.features, self.smoothing)
+        frame.draw(population.values, counts, camera, targets.size, ALL if rates.surfaces else 3, self.smoothing)
         gradient, loss = self._compare(targets, view, rates)
         self.step += 1
         corrections = (np.float32(1 / (1 - BETA1**self.step)), np.float32(1 / (1 - BETA2**self.step)))
@@ -189,7 +189,7 @@ class Trainer:
         train(
             population.values.reshape(-1), population.mean.reshape(-1), population.square.reshape(-1),
             len(population.values), counts, camera, self.smoothing, frame.buffers["record"],
-            frame.first, frame.pair_gradients(gradient), rates.features,
+            frame.first, frame.pair_gradients(gradient), frame.features,
             rates.rows(opacities, colours), corrections, penalties, self.noise, np.float32(rates.noise),
             self.step * 3 * count % 2**31, self.need, self.shown,
         )  # fmt: skip
@@ -221,7 +221,7 @@ class Trainer:
             planes, frame.features, targets.size, stride, camera, background, exposure, mask, seen, pictured, WINDOW,
             derivatives, weights, gradient, sums,
         )  # fmt: skip
-        if frame.features == ALL:
+        if rates.surfaces:
             forces = (np.float32(3 * rates.distortion / pixels), np.float32(3 * rates.normals / pixels))
             scratch = frame.array("neighbours", 4 * (height + 2) * stride + 32 * 4)
             surface(planes, targets.size, stride, camera, mask, forces, scratch, gradient)

@@ -29,8 +29,8 @@ from photoreal.splat.kernels.shuffles import aligned, flush_denormals, keep_deno
 F = np.float32
 CAMERA_GRADIENTS = 16
 """By W (9), t (3), fx, fy, cx, cy."""
-SQUARE = 13
-"""Where a pair's gradient by the squared depth is."""
+SQUARE_SUM = 13
+"""Where a pair's gradient by the squared depth is, after those by the recorded features."""
 _ONE, _TWO, _ZERO = F(1), F(2), F(0)
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
@@ -111,7 +111,7 @@ def geometry_backward(numbers, at, mean, direction, g, features, cam, smoothing,
     h00, _, h02 = times(W, B0)
     _, h11, h12 = times(W, B1)
     by_point, by_focal = slopes_backward(((h00, h02), (h11, h12)), (du, dv), (x, y, inverse), (sx, sy), cam)
-    dz = by_point[2] + g[DEPTH] + z * (_TWO * g[SQUARE]) if features > 3 else by_point[2]
+    dz = by_point[2] + g[DEPTH] + z * (_TWO * g[SQUARE_SUM]) if features > 3 else by_point[2]
     j00, j11 = inverse * cam[12], inverse * cam[13]
     for c in range(3):
         add_to_camera(camera, c, where_less(zero, seen, j00 * B0[c], zero))

@@ -30,7 +30,7 @@ from photoreal.splat.kernels.lanes import (
     where_at_least,
     where_less,
 )
-from photoreal.splat.kernels.projection import COLOUR, DEPTH, RECORD
+from photoreal.splat.kernels.projection import COLOUR, DEPTH, NORMAL, RECORD
 from photoreal.splat.kernels.shuffles import (
     aligned,
     flush_denormals,
@@ -47,6 +47,8 @@ ALL = 8
 """Features with depth, normal and squared depth."""
 _RECORDED = 7
 """So many of them are in the record."""
+DEPTH_PLANE, NORMAL_PLANE, SQUARE_PLANE = DEPTH - COLOUR, NORMAL - COLOUR, _RECORDED
+"""Where these begin among the planes; the transmittance comes after all features."""
 STEPS = TILE_HEIGHT // 2
 """Vectors of a tile."""
 _HALF, _ONE, _TWO, _ZERO = F(0.5), F(1), F(2), F(0)

@@ -139,26 +139,28 @@ def spread_of(T, R, s):
 
 @njit(**_OPTIONS)
 @no_type_check
-def unblurred(U):
-    """Determinant of the covariance without the blur."""
+def determinants(U, xx, yy):
+    """Those of the covariance without the blur and with it, by sums alone, so that rounding cannot exchange them."""
     a = U[0][1] * U[1][2] - U[0][2] * U[1][1]
     b = U[0][2] * U[1][0] - U[0][0] * U[1][2]
     c = U[0][0] * U[1][1] - U[0][1] * U[1][0]
-    return a * a + b * b + c * c
+    before = a * a + b * b + c * c
+    return before, before + (xx + yy - _BLUR) * _BLUR
 
 
 @njit(**_OPTIONS)
 @no_type_check
-def log_dimming(U, xx, xy, yy):
+def log_dimming(U, xx, yy):
     """log2 of what the blur's spreading takes from opacity (the 2D filter of Mip-Splatting, Yu et al. 2024)."""
-    return log2(larger(unblurred(U) / (xx * yy - xy * xy), spread(_DIM_MIN))) * _HALF
+    before, after = determinants(U, xx, yy)
+    return log2(larger(before / after, spread(_DIM_MIN))) * _HALF
 
 
 @njit(**_OPTIONS)
 @no_type_check
 def dimming_backward(g, U, xx, xy, yy):
     """Gradient by the covariance, as entries xx, xy, yy of a symmetric matrix, through `log_dimming`."""
-    before, after = unblurred(U), xx * yy - xy * xy
+    before, after = determinants(U, xx, yy)
     zero = spread(_ZERO)
     free = where_less(spread(_DIM_MIN), before / after, g * _HALF, zero)
     p, q = free / larger(before, spread(F(1e-30))), free / after

@@ -168,7 +168,7 @@ def project_block(numbers, block, counts, cam, size, smoothing, Y, strips, recor
     if len(smoothing) > 0:
         power = power + log2(own[0] * own[1] * own[2]) * _HALF
     if cam[ANTIALIASED] > 0:
-        power = power + log_dimming(U, xx, xy, yy)
+        power = power + log_dimming(U, xx, yy)
     ex, ey = extents(z, pixel, xx, yy, power, size)
     if not greatest(ex) > 0:
         for lane in range(LANES):

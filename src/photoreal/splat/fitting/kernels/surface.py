@@ -7,7 +7,7 @@ from numba import njit, prange
 
 from photoreal.splat.fitting.surface import COVERED, FAINT_COVER
 from photoreal.splat.kernels.blocks import CHUNKS
-from photoreal.splat.kernels.compositing import ALL
+from photoreal.splat.kernels.compositing import ALL, DEPTH_PLANE, NORMAL_PLANE, SQUARE_PLANE
 from photoreal.splat.kernels.geometry import times
 from photoreal.splat.kernels.lanes import (
     LANES,
@@ -25,8 +25,6 @@ from photoreal.splat.kernels.lanes import (
 from photoreal.splat.kernels.shuffles import flush_denormals, keep_denormals, load_bytes
 
 F = np.float32
-DEPTH, NORMAL, SQUARE = 3, 4, 7
-"""Planes of these features."""
 _COVERED, _FAINT = F(COVERED), F(FAINT_COVER)
 _ONE, _TWO, _ZERO, _TINY = F(1), F(2), F(0), F(1e-30)
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
@@ -51,7 +49,7 @@ def dot(a, b):
 def cover_and_depth(planes, plane, o):
     """Alpha and expected depth of sixteen pixels."""
     alpha = _ONE - load(planes, ALL * plane + o)
-    return alpha, load(planes, DEPTH * plane + o) * reciprocal(larger(alpha, spread(_FAINT)))
+    return alpha, load(planes, DEPTH_PLANE * plane + o) * reciprocal(larger(alpha, spread(_FAINT)))
 
 
 @njit(**_OPTIONS)
@@ -82,15 +80,15 @@ def disagreement_backward(planes, plane, o, stride, ray, cam, weight, gradient, 
     least = smaller(smaller(smaller(left, right), smaller(above, below)), cover)
     zero = spread(_ZERO)
     weight = where_less(spread(_COVERED), least, weight * cover, zero)
-    across, up = (spread(_ONE / cam[12]), zero), (zero, spread(_ONE / cam[13]))
-    tx, ty = point_difference(at_left, at_right, ray, across), point_difference(at_above, at_below, ray, up)
+    across, down = (spread(_ONE / cam[12]), zero), (zero, spread(_ONE / cam[13]))
+    tx, ty = point_difference(at_left, at_right, ray, across), point_difference(at_above, at_below, ray, down)
     m = cross(ty, tx)
     inverse = _ONE / square_root(dot(m, m) + spread(_TINY))
     n = (m[0] * inverse, m[1] * inverse, m[2] * inverse)
     for c in range(3):
         in_world = n[0] * cam[c] + n[1] * cam[3 + c] + n[2] * cam[6 + c]
-        store(gradient, (NORMAL + c) * plane + o, -(weight * in_world))
-    o_normal = NORMAL * plane + o
+        store(gradient, (NORMAL_PLANE + c) * plane + o, -(weight * in_world))
+    o_normal = NORMAL_PLANE * plane + o
     W = ((cam[0], cam[1], cam[2]), (cam[3], cam[4], cam[5]), (cam[6], cam[7], cam[8]))
     mean = (load(planes, o_normal), load(planes, o_normal + plane), load(planes, o_normal + 2 * plane))
     g = times(W, mean)
@@ -98,7 +96,7 @@ def disagreement_backward(planes, plane, o, stride, ray, cam, weight, gradient, 
     by_n = dot(n, g)
     k = (weight * (g[0] - n[0] * by_n), weight * (g[1] - n[1] * by_n), weight * (g[2] - n[2] * by_n))
     by_right, by_left = along(cross(k, ty), ray, across)
-    by_below, by_above = along(cross(tx, k), ray, up)
+    by_below, by_above = along(cross(tx, k), ray, down)
     size = len(scratch) // 4
     store(scratch, o_scratch, by_right)
     store(scratch, size + o_scratch, -by_left)
@@ -114,15 +112,15 @@ def depth_backward(planes, plane, o, weight, by_depth, gradient):
     zero = spread(_ZERO)
     inverse = reciprocal(larger(cover, spread(_FAINT)))
     by_square = where_less(spread(_FAINT), cover, weight * reciprocal(larger(depth * depth, spread(_TINY))), zero)
-    at_depth, at_square = load(planes, DEPTH * plane + o), load(planes, SQUARE * plane + o)
+    at_depth, at_square = load(planes, DEPTH_PLANE * plane + o), load(planes, SQUARE_PLANE * plane + o)
     by_sum = by_depth * inverse - _TWO * by_square * at_depth
     by_cover = by_square * at_square - by_depth * depth * inverse
     by_square = by_square * cover
-    store(gradient, DEPTH * plane + o, by_sum)
-    store(gradient, SQUARE * plane + o, by_square)
+    store(gradient, DEPTH_PLANE * plane + o, by_sum)
+    store(gradient, SQUARE_PLANE * plane + o, by_square)
     rest = by_sum * at_depth + by_square * at_square - by_cover * (_ONE - cover)
     for c in range(3):
-        p = (NORMAL + c) * plane + o
+        p = (NORMAL_PLANE + c) * plane + o
         rest = rest + load(gradient, p) * load(planes, p)
     store(gradient, ALL * plane + o, load(gradient, ALL * plane + o) + rest)
 
@@ -141,8 +139,11 @@ def surface(planes, size, stride, cam, mask, weights, scratch, gradient):
         for row in range(height * chunk // CHUNKS, height * (chunk + 1) // CHUNKS):
             for i in range(0, stride, LANES):
                 o, x = row * stride + i, lane_numbers() + F(i)
-                weight = spread(F(weights[1])) if 0 < row < height - 1 else spread(_ZERO)
-                weight = where_less(x, spread(F(width - 1)), weight, spread(_ZERO))
+                if weights[1] == 0 or row in (0, height - 1):
+                    for c in range(3):
+                        store(gradient, (NORMAL_PLANE + c) * plane + o, spread(_ZERO))
+                    continue
+                weight = where_less(x, spread(F(width - 1)), spread(F(weights[1])), spread(_ZERO))
                 weight = where_less(spread(_ZERO), x, weight, spread(_ZERO))
                 if len(mask) > 0:
                     weight = where_less(spread(_ZERO), load_bytes(mask, o), weight, spread(_ZERO))
