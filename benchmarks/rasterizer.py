@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.figures import Figure
-from benchmarks.subjects import OVER_WHITE, absent, lego_scene, resized, solved, split, view_psnr
+from benchmarks.subjects import OVER_WHITE, absent, floats, lego_scene, resized, solved, split, view_psnr
 from photoreal.core import Cameras, Capture, Gaussians, Points
 from photoreal.io import ReadConfig, read_photos, write_gaussians_ply, write_spz
 from photoreal.splat import FitConfig, fit, rasterize_numba, rasterize_torch
@@ -38,8 +38,7 @@ def rasterizer(data: Path, *, quick: bool) -> list[Figure]:
         return [*figures, absent("fox", folder)]
     photos = read_photos(folder / "images", ReadConfig(max_side=480 if quick else 960)).photos
     solution, _ = solved(photos.take(range(0, len(photos.names), 4)) if quick else photos)
-    points = solution.points.map(lambda t: t.float() if t.is_floating_point() else t)
-    capture = Capture(solution.capture.photos, solution.capture.cameras.map(lambda t: t.float()))
+    points, capture = floats(solution.points), floats(solution.capture)
     settings = ((480, 12_000, 110.0), (960, 12_000, 40.0), (480, 200_000, 25.0), (960, 200_000, 15.0))
     for side, count, goal in settings[: 1 if quick else None]:
         figures += _speed(resized(capture, side), _as_many(points, count), goal, steps=30 if quick else 100)

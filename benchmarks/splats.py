@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from benchmarks.figures import Figure
-from benchmarks.subjects import CAPTURE, absent, solved, view_psnr
-from photoreal.core import Cameras, Capture, Points, invert_rigid, pixel_rays, transform_points
+from benchmarks.subjects import CAPTURE, absent, floats, photos_folder, solved, view_psnr
+from photoreal.core import Capture, Points, invert_rigid, pixel_rays, transform_points
 from photoreal.io import ReadConfig, read_nerfstudio, read_photos
 from photoreal.metrics import depth_error
 from photoreal.splat import FitConfig, FitStep, fit, rasterize_numba
@@ -51,7 +51,7 @@ def _reading_room(side: int) -> tuple[Capture, Capture, Points]:
             shutil.copytree(CAPTURE / name, Path(folder) / name)
         shutil.copy(CAPTURE / "truth" / "transforms.json", folder)
         capture = read_nerfstudio(Path(folder), ReadConfig(max_side=side)).capture
-    capture = capture.replace(cameras=capture.cameras.map(lambda t: t.float()))
+    capture = floats(capture)
     held = [name.startswith("view") for name in capture.photos.names]
     seen, judge = (capture.take([i for i, h in enumerate(held) if h is which]) for which in (False, True))
     depths, generator = _true_depths(seen), torch.Generator().manual_seed(0)
@@ -100,7 +100,7 @@ def few(data: Path, *, quick: bool) -> list[Figure]:
     """Three to sixteen photographs by the preset `draft`: held-out photos with the measures against fog and without."""
     figures: list[Figure] = []
     for name, folds in (("temple_sparse_ring", (1, 4)), ("kermit", (1, 4)), ("berlin", (0, 1, 2))):
-        source = data / name / "images" if (data / name / "images").is_dir() else data / name
+        source = photos_folder(data, name)
         if not source.is_dir():
             figures.append(absent(name, source))
         elif not quick or name == "kermit":
@@ -112,9 +112,7 @@ def _few(name: str, source: Path, folds: tuple[int, ...], *, quick: bool) -> lis
     """Every sixth photo held out, from each of `folds` on; of fewer photos, one."""
     settings = preset("draft")
     solution, _ = solved(read_photos(source, settings.read).photos)
-    cameras: Cameras = solution.capture.cameras.map(lambda t: t.float())
-    capture = solution.capture.replace(cameras=cameras)
-    points = solution.points.map(lambda t: t.float() if t.is_floating_point() else t)
+    capture, points = floats(solution.capture), floats(solution.points)
     count, every = len(capture), min(len(capture), 6)
     figures: list[Figure] = []
     for label, changes in (("without", WITHOUT), ("with", {})):

@@ -4,6 +4,7 @@ import dataclasses
 import tempfile
 import time
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from PIL import Image
 
 from benchmarks.figures import Figure
 from photoreal.align import DRAFT_SFM, Solution, solve
-from photoreal.core import Cameras, Capture, Photos, Points, unit_from_bytes
+from photoreal.core import Cameras, Capture, Photos, Points, Value, unit_from_bytes
 from photoreal.io import ReadConfig, read_nerfstudio, read_nerfstudio_cameras, read_photos
 from photoreal.metrics import pose_auc, psnr, rotation_errors
 from photoreal.recipes import reconstruct
@@ -21,6 +22,7 @@ from photoreal.stages.ledger import peak_memory
 
 CAPTURE = Path(__file__).parent.parent / "examples" / "captures" / "reading_room"
 GIB = 2**30
+ValueT = TypeVar("ValueT", bound=Value)
 OVER_WHITE = FitConfig(max_gaussians=100_000, background="white", far_gaussians=0, exposure=False)
 """For objects on white."""
 
@@ -66,7 +68,7 @@ def fox(data: Path, *, quick: bool) -> list[Figure]:
         return [absent("fox", folder)]
     if quick:
         reading = read_nerfstudio(folder, ReadConfig(max_side=240))
-        seen, judge = split(_floats(reading.capture), "0030")
+        seen, judge = split(floats(reading.capture), "0030")
         points = carved_points(seen, count=5000)
         steps, _ = _fit(seen, judge, points, FitConfig(steps=150, max_gaussians=8000), at=(150,))
         return [Figure("held-out PSNR, 150 steps", steps[150], "dB", "", "fox at 134x240, given cameras, quick")]
@@ -133,7 +135,7 @@ def captures(data: Path, *, quick: bool) -> list[Figure]:
     """Other people's captures to the end, by the preset `draft`."""
     figures: list[Figure] = []
     for name, photos in (("sceaux", 11), ("kitchen", 25), ("kermit", 11), ("temple_sparse_ring", 16)):
-        source = data / name / "images" if (data / name / "images").is_dir() else data / name
+        source = photos_folder(data, name)
         if not source.is_dir():
             figures.append(absent(name, source))
         elif not quick or name == "kermit":
@@ -183,8 +185,14 @@ def absent(name: str, folder: Path) -> Figure:
     return Figure(name, None, "", "", f"{folder} is not there; give --data")
 
 
-def _floats(capture: Capture) -> Capture:
-    return Capture(capture.photos, capture.cameras.map(lambda tensor: tensor.float()))
+def floats(value: ValueT) -> ValueT:
+    """The same with every floating-point number as float32."""
+    return value.map(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+
+
+def photos_folder(data: Path, name: str) -> Path:
+    """Where the photos of a capture are."""
+    return data / name / "images" if (data / name / "images").is_dir() else data / name
 
 
 def solved(photos: Photos) -> tuple[Solution, float]:
@@ -254,7 +262,7 @@ def _over_white(folder: Path, name: str) -> Capture:
     whole = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
     photos = reading.capture.photos
     photos = photos.replace(images=whole, masks=torch.ones_like(photos.masks))
-    return _floats(Capture(photos, reading.capture.cameras))
+    return floats(Capture(photos, reading.capture.cameras))
 
 
 def _cut_out(capture: Capture) -> Capture:

@@ -80,7 +80,7 @@ def read_points(path: Path) -> Points:
     Raises:
         FormatError: the file is missing, truncated or no PLY, or points are not finite; the text says how many.
     """
-    rows = _read_vertices(path)
+    rows, _ = _read_vertices(path)
     _require(path, rows, _POSITION, "points")
     precision = np.float64 if rows.dtype["x"] == np.float64 else np.float32
     known = "confidence" in _names(rows)
@@ -125,7 +125,7 @@ def read_gaussians_ply(path: Path) -> Gaussians:
         FormatError: the file is missing, truncated or no PLY, lacks properties, or has Gaussians that are not finite or
             have a zero quaternion; the text says which and how many.
     """
-    rows = _read_vertices(path)
+    rows, comments = _read_vertices(path)
     _require(path, rows, (*_POSITION, *_BASE, "opacity", *_SCALES, *_ROTATION), "Gaussians")
     rest = _numbered(path, rows, "f_rest_", 0, {0: 0, 9: 3, 24: 8, 45: 15})
     bands = _numbered(path, rows, "opacity_", 1, {0: 0, 3: 3, 8: 8, 15: 15})
@@ -139,7 +139,7 @@ def read_gaussians_ply(path: Path) -> Gaussians:
         torch.from_numpy(_columns(rows, _SCALES, np.float32)),
         torch.from_numpy(np.concatenate([mean, _columns(rows, bands, np.float32)], axis=1)),
         torch.from_numpy(np.concatenate([base, higher], axis=1)),
-        _has_comment(path, _ANTIALIASED),
+        _ANTIALIASED in comments,
     )
     check_gaussians(path, gaussians)
     return gaussians
@@ -188,31 +188,23 @@ def _header(fields: list[tuple[str, str]], count: int, *, comments: tuple[str, .
     return "\n".join([*lines, "end_header", ""]).encode("ascii")
 
 
-def _read_vertices(path: Path) -> _Rows:
+def _read_vertices(path: Path) -> tuple[_Rows, frozenset[str]]:
+    """The rows, and the header's comments."""
     try:
         with path.open("rb") as file:
-            encoding, elements = _read_header(path, file)
+            encoding, elements, comments = _read_header(path, file)
             before = list(itertools.takewhile(lambda element: element.name != "vertex", elements))
             vertex = elements[len(before)]
             if encoding == "ascii":
-                return _read_ascii(path, file, before, vertex)
-            return _read_binary(path, file, _ORDERS[encoding], before, vertex)
+                return _read_ascii(path, file, before, vertex), comments
+            return _read_binary(path, file, _ORDERS[encoding], before, vertex), comments
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _has_comment(path: Path, text: str) -> bool:
-    """Whether the header, which has been read once, holds this comment."""
-    try:
-        with path.open("rb") as file:
-            lines = itertools.takewhile(lambda line: line.split() != [b"end_header"], iter(file.readline, b""))
-            return any(line.split() == [b"comment", *text.encode("ascii").split()] for line in lines)
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _read_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
+def _read_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element], frozenset[str]]:
     lines: list[list[str]] = []
+    comments: set[str] = set()
     if file.readline(16).strip() != b"ply":
         raise FormatError(f"{path} is not a PLY file: its first line is not 'ply'")
     while not lines or lines[-1] != ["end_header"]:
@@ -220,6 +212,8 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
         if not line.endswith(b"\n") or file.tell() > _MAX_HEADER:
             raise FormatError(f"{path}: the header has no end_header within {file.tell()} bytes")
         words = line.decode("ascii", errors="replace").split()
+        if words[:1] == ["comment"]:
+            comments.add(" ".join(words[1:]))
         lines += [words] if words and words[0] not in {"comment", "obj_info"} else []
     first = lines[0]
     if len(first) != 3 or first[0] != "format" or first[1] not in _ORDERS or first[2] != "1.0":
@@ -227,7 +221,7 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
     elements = _elements(path, lines[1:-1])
     if [bool(element.fields) for element in elements if element.name == "vertex"] != [True]:
         raise FormatError(f"{path} must have one vertex element with properties")
-    return first[1], elements
+    return first[1], elements, frozenset(comments)
 
 
 def _elements(path: Path, lines: list[list[str]]) -> list[_Element]:

@@ -53,7 +53,7 @@ def draw_gsplat(
     Features: colour; with `surfaces` also depth, normal and squared depth.
     """
     colour, opacity, offset = _appearance(gaussians, camera)
-    features = torch.cat([colour, *_geometry(gaussians, camera, offset)], 1) if surfaces else colour
+    features = torch.cat([colour, _geometry(gaussians, camera, offset)], 1) if surfaces else colour
     sums, alpha, meta = _composite(gaussians, camera, features, opacity)
     drawn = (meta["radii"][0].reshape(len(gaussians), -1) > 0).all(1)
     return sums, 1 - alpha, drawn
@@ -134,13 +134,11 @@ def _appearance(
     return colour, view_opacities(gaussians.opacity_harmonics, direction), offset
 
 
-def _geometry(
-    gaussians: Gaussians, camera: Cameras, offset: Float[Tensor, "N 3"]
-) -> tuple[Float[Tensor, "N 1"], Float[Tensor, "N 3"], Float[Tensor, "N 1"]]:
+def _geometry(gaussians: Gaussians, camera: Cameras, offset: Float[Tensor, "N 3"]) -> Float[Tensor, "N 5"]:
     """Depth, normal and squared depth."""
     z = transform_points(camera.cam_from_world[0], gaussians.means)[:, 2:]
     normals = facing_normals(matrix_from_quaternion(gaussians.quaternions), gaussians.log_scales.exp(), offset)
-    return z, normals, z**2
+    return torch.cat([z, normals, z**2], 1)
 
 
 def _composite(
@@ -169,8 +167,8 @@ def _composite(
 def _render(gaussians: Gaussians, camera: Cameras, background: Float[Tensor, " 3"]) -> tuple[Tensor, ...]:
     height, width = camera.size
     colour, opacity, offset = _appearance(gaussians, camera)
-    z, normals, _ = _geometry(gaussians, camera, offset)
-    sums, alpha, meta = _composite(gaussians, camera, torch.cat([colour, z, normals], 1), opacity)
+    geometry = _geometry(gaussians, camera, offset)
+    sums, alpha, meta = _composite(gaussians, camera, torch.cat([colour, geometry], 1), opacity)
     covered = alpha > 0
     expected = torch.where(covered, sums[3] / torch.where(covered, alpha, torch.ones_like(alpha)), 0 * alpha)
     with torch.no_grad():
@@ -178,5 +176,5 @@ def _render(gaussians: Gaussians, camera: Cameras, background: Float[Tensor, " 3
         dimmed = meta["opacities"][0] if gaussians.antialiased else opacity
         projected = (meta["means2d"][0], meta["conics"][0], dimmed)
         median = median_gaussians(projected, lists, meta["tile_size"])[:height, :width]
-    depth = torch.where(median >= 0, z[:, 0][median.clamp_min(0)], 0 * alpha)
-    return sums[:3] + (1 - alpha) * background[:, None, None], alpha, expected, depth, sums[4:]
+    depth = torch.where(median >= 0, geometry[:, 0][median.clamp_min(0)], 0 * alpha)
+    return sums[:3] + (1 - alpha) * background[:, None, None], alpha, expected, depth, sums[4:7]

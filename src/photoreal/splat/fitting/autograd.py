@@ -76,7 +76,7 @@ class AutogradTrainer(Trainer):
         gaussians = Gaussians(**used, antialiased=self.population.antialiased)
         sums, transmittance, drawn = self.draw(self._as_drawn(gaussians), camera, surfaces=rates.surfaces)
         photo, kinds = self._photo(targets, view)
-        nothing = torch.from_numpy(self.colour_of_nothing()).to(self.device)[:, None, None]
+        nothing = torch.from_numpy(self.colour_of_nothing(targets)).to(self.device)[:, None, None]
         scene = sums[:3] + transmittance * torch.where(kinds == EMPTY, nothing, _sphere(harmonics, camera))
         seen = _exposed(scene, affine)
         photo = torch.where(kinds == EMPTY, _exposed(nothing, affine.detach()), photo)

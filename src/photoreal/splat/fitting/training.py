@@ -24,6 +24,7 @@ from photoreal.splat.kernels.geometry import ANTIALIASED
 from photoreal.splat.kernels.lanes import LANES
 
 _NO_MASK = np.empty(0, np.uint8)
+_BLACK = np.zeros(3, np.float32)
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,11 @@ class Trainer:
         gradient = frame.array("gradient", (frame.features + 1) * plane)
         gradient.reshape(-1, frame.padded[0], stride)[:, height:] = 0
         planes, camera = frame.planes.reshape(-1), targets.cameras[view]
-        background, exposure, empty = self.background.value[0], self.exposures.value[view], self.colour_of_nothing()
+        background, exposure, empty = (
+            self.background.value[0],
+            self.exposures.value[view],
+            self.colour_of_nothing(targets),
+        )
         expose(
             planes, frame.features, targets.size, stride, camera, background, exposure, empty, photo, mask, seen,
             pictured, sums,
@@ -234,8 +239,10 @@ class Trainer:
             self.learn_exposure(view, by_exposure, rates.exposures)
         return gradient, float((1 - d) * found[0] / pixels + d * unlike / pixels)
 
-    def colour_of_nothing(self) -> FloatArray:
-        """What lies behind where nothing is: another colour at every step."""
+    def colour_of_nothing(self, targets: Targets) -> FloatArray:
+        """What lies behind where nothing is: another colour at every step; black where that is nowhere."""
+        if not targets.empty:
+            return _BLACK
         return np.random.default_rng(self.step).random(3, np.float32)
 
     def learn_exposure(self, view: int, gradient: NDArray[np.float64], rate: float) -> None:

@@ -132,14 +132,16 @@ def surface(planes, size, stride, cam, mask, weights, scratch, gradient):
     one pixel. `scratch` is four times the pixels and 2 * stride + 32 more.
     """
     (height, width), plane, span = size, len(planes) // (ALL + 1), len(scratch) // 4
-    scratch[:] = 0
+    bends = weights[1] > 0
+    if bends:
+        scratch[:] = 0
     lead = stride + LANES
     for chunk in prange(CHUNKS):
         flush_denormals()
         for row in range(height * chunk // CHUNKS, height * (chunk + 1) // CHUNKS):
             for i in range(0, stride, LANES):
                 o, x = row * stride + i, lane_numbers() + F(i)
-                if weights[1] == 0 or row in (0, height - 1):
+                if not bends or row in (0, height - 1):
                     for c in range(3):
                         store(gradient, (NORMAL_PLANE + c) * plane + o, spread(_ZERO))
                     continue
@@ -156,8 +158,10 @@ def surface(planes, size, stride, cam, mask, weights, scratch, gradient):
             for i in range(0, stride, LANES):
                 o = row * stride + i
                 s = lead + o
-                by_depth = load(scratch, s - 1) + load(scratch, span + s + 1)
-                by_depth = by_depth + load(scratch, 2 * span + s - stride) + load(scratch, 3 * span + s + stride)
+                by_depth = spread(_ZERO)
+                if bends:
+                    by_depth = load(scratch, s - 1) + load(scratch, span + s + 1)
+                    by_depth = by_depth + load(scratch, 2 * span + s - stride) + load(scratch, 3 * span + s + stride)
                 weight = where_at_least(lane_numbers(), spread(F(width - i)), spread(_ZERO), spread(F(weights[0])))
                 if len(mask) > 0:
                     weight = where_less(spread(_ZERO), load_bytes(mask, o), weight, spread(_ZERO))
