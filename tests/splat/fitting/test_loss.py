@@ -25,8 +25,10 @@ def torch_similarity(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return ((2 * mx * my + 1e-4) * (2 * vxy + 9e-4) / ((mx * mx + my * my + 1e-4) * (vx + vy + 9e-4))).mean()
 
 
-def test_similarity_and_gradient_equal_torch():
-    x, y = images()
+@pytest.mark.parametrize(("height", "width"), [(47, 65), (3, 20), (8, 16), (9, 33), (14, 5)])
+def test_similarity_and_gradient_equal_torch(height: int, width: int):
+    """Also where the window is larger than the image, and where rows are left over from four at once."""
+    x, y = images(height, width)
     leaf = x.double().requires_grad_()
     expected = torch_similarity(leaf, y.double())
     expected.backward()

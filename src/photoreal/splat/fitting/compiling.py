@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from photoreal.core import Cameras, Gaussians
+from photoreal.splat.fitting.kernels.background import terms_of_cameras
 from photoreal.splat.fitting.optimise import population_of
 from photoreal.splat.fitting.training import Rates, Small, Targets, Trainer, deviates
 from photoreal.splat.frame import NOT_SMOOTHED, Counts, FloatArray, Frame, camera_numbers
@@ -103,5 +104,6 @@ def _trainer(frame: Frame) -> Trainer:
 
 def _targets() -> Targets:
     lens = torch.tensor([[[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]])
-    camera = camera_numbers(Cameras(torch.eye(4)[None], lens, (_SIDE, _SIDE)))
-    return Targets((_SIDE, _SIDE), np.zeros((1, 3, _SIDE, _SIDE), np.uint8), None, camera[None], (1.0,), empty=False)
+    camera = camera_numbers(Cameras(torch.eye(4)[None], lens, (_SIDE, _SIDE)))[None]
+    photo, terms = np.zeros((1, 3, _SIDE, _SIDE), np.uint8), terms_of_cameras(camera)
+    return Targets((_SIDE, _SIDE), photo, None, camera, terms, (1.0,), empty=False)

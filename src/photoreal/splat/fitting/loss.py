@@ -8,7 +8,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from photoreal.splat.fitting.kernels.similarity import C1, C2, RADIUS, WINDOW, similarity, similarity_gradient
+from photoreal.splat.fitting.kernels.similarity import (
+    C1,
+    C2,
+    RADIUS,
+    WINDOW,
+    derivative_count,
+    similarity,
+    similarity_gradient,
+)
 
 
 def photometric_loss(
@@ -51,11 +59,10 @@ def structural_similarity(
     """Mean structural similarity (zeros outside the image) and its gradient by `image`."""
     (x, width), (y, _) = _aligned(image), _aligned(reference)
     channels, height, stride = x.shape
-    derivatives = np.empty((3, channels, height, stride), np.float32)
+    derivatives = np.empty(derivative_count(channels, height, stride), np.float32)
     rows, gradient = np.empty(channels * height, np.float32), np.empty_like(x)
-    flat = derivatives.reshape(-1)
-    similarity(x.reshape(-1), y.reshape(-1), channels, height, width, stride, WINDOW, flat, rows)
-    similarity_gradient(x.reshape(-1), y.reshape(-1), channels, height, stride, WINDOW, flat, gradient.reshape(-1))
+    similarity(x.reshape(-1), y.reshape(-1), channels, height, width, stride, WINDOW, derivatives, rows)
+    similarity_gradient(x.reshape(-1), y.reshape(-1), channels, height, stride, derivatives, gradient.reshape(-1))
     pixels = channels * height * width
     mean = torch.tensor(rows.sum(dtype=np.float64) / pixels, dtype=torch.float32)
     return mean, torch.from_numpy(gradient[..., :width]) / pixels

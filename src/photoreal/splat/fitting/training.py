@@ -11,14 +11,15 @@ from torch import Tensor
 
 from photoreal.core import Cameras, Capture, Gaussians
 from photoreal.splat.fitting.backdrop import EMPTY, SHOWN, pixel_kinds
+from photoreal.splat.fitting.kernels.background import terms_of_cameras
 from photoreal.splat.fitting.kernels.photometric import SUMS, expose, unexpose
-from photoreal.splat.fitting.kernels.similarity import WINDOW, similarity
+from photoreal.splat.fitting.kernels.similarity import WINDOW, derivative_count, similarity
 from photoreal.splat.fitting.kernels.surface import surface
 from photoreal.splat.fitting.kernels.update import BETA1, BETA2, NOISE, train
 from photoreal.splat.fitting.optimise import Population, gaussians_of, sort_in_space
 from photoreal.splat.fitting.smoothing import sampling_variances, smoothed_gaussians
 from photoreal.splat.frame import NOT_SMOOTHED, FloatArray, Frame, camera_numbers
-from photoreal.splat.kernels.blocks import MEAN, OPACITY, QUATERNION, SCALE
+from photoreal.splat.kernels.blocks import CHUNKS, MEAN, OPACITY, QUATERNION, SCALE
 from photoreal.splat.kernels.compositing import ALL
 from photoreal.splat.kernels.geometry import ANTIALIASED
 from photoreal.splat.kernels.lanes import LANES
@@ -38,6 +39,8 @@ class Targets:
     """[V, H, stride], kinds of pixels as in `backdrop`; None where all of every photo is shown."""
     cameras: FloatArray
     """[V, 21]"""
+    terms: FloatArray
+    """[V, 20, 16], what takes the background's harmonics to its terms over each picture."""
     shares: tuple[float, ...]
     """For each photo the share of it that is not ignored, kept above 0."""
     empty: bool
@@ -66,7 +69,8 @@ def targets_of(capture: Capture, scale: float, kinds: UInt8[Tensor, "V H W"] | N
     cameras = np.stack([camera_numbers(resized.take([view])) for view in range(len(capture))])
     shown_pixels = [height * width] * len(capture) if masks is None else [np.count_nonzero(mask) for mask in masks]
     shares = tuple(max(1e-6, shown / (height * width)) for shown in shown_pixels)
-    return Targets((height, width), images, masks, cameras, shares, masks is not None and bool((masks == EMPTY).any()))
+    empty = masks is not None and bool((masks == EMPTY).any())
+    return Targets((height, width), images, masks, cameras, terms_of_cameras(cameras), shares, empty)
 
 
 def _averaged(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -203,41 +207,40 @@ class Trainer:
         photo = targets.images[view].reshape(-1)
         mask = _NO_MASK if targets.masks is None else targets.masks[view].reshape(-1)
         seen, pictured = frame.array("seen", 3 * height * stride), frame.array("pictured", 3 * height * stride)
-        derivatives = frame.array("derivatives", 9 * height * stride)
-        sums = frame.array("sums", height * SUMS, np.float64).reshape(height, SUMS)
-        rows = frame.array("similarity", 3 * height)
+        derivatives = frame.array("derivatives", derivative_count(3, height, stride))
+        sums = frame.array("sums", CHUNKS * SUMS).reshape(CHUNKS, SUMS)
+        differences, rows = frame.array("differences", height), frame.array("similarity", 3 * height)
         gradient = frame.array("gradient", (frame.features + 1) * plane)
         gradient.reshape(-1, frame.padded[0], stride)[:, height:] = 0
         planes, camera = frame.planes.reshape(-1), targets.cameras[view]
-        background, exposure, empty = (
-            self.background.value[0],
-            self.exposures.value[view],
-            self.colour_of_nothing(targets),
-        )
+        exposure, empty = self.exposures.value[view], self.colour_of_nothing(targets)
+        terms_of = targets.terms[view, :, : self.background.value.shape[1] // 3]
+        terms = terms_of @ self.background.value.reshape(-1, 3)
+        terms[0] += 0.5
         expose(
-            planes, frame.features, targets.size, stride, camera, background, exposure, empty, photo, mask, seen,
-            pictured, sums,
+            planes, frame.features, targets.size, stride, camera, terms.reshape(-1), exposure, empty, photo, mask, seen,
+            pictured, differences,
         )  # fmt: skip
         similarity(seen, pictured, 3, height, width, stride, WINDOW, derivatives, rows)
         pixels = 3 * height * width * targets.shares[view]
         d = self.dissimilarity
         weights = (np.float32((1 - d) / pixels), np.float32(d / pixels))
         unexpose(
-            planes, frame.features, targets.size, stride, camera, background, exposure, mask, seen, pictured, WINDOW,
-            derivatives, weights, gradient, sums,
+            planes, frame.features, targets.size, stride, camera, exposure, mask, seen, pictured, derivatives, weights,
+            gradient, sums,
         )  # fmt: skip
         if rates.surfaces:
             forces = (np.float32(3 * rates.distortion / pixels), np.float32(3 * rates.normals / pixels))
             scratch = frame.array("neighbours", 4 * (height + 2) * stride + 32 * 4)
             surface(planes, targets.size, stride, camera, mask, forces, scratch, gradient)
-        found = sums.sum(0)
+        found = sums.sum(0, dtype=np.float64)
         unlike = 3 * height * width - rows.sum(dtype=np.float64)
-        by_exposure = np.concatenate([found[1:10].reshape(3, 3), found[10:13, None]], 1).ravel()
+        by_exposure = np.concatenate([found[:9].reshape(3, 3), found[9:12, None]], 1).ravel()
         if rates.background > 0 and not targets.empty:
-            self.background.update(0, found[13 : 13 + len(background)], rates.background)
+            self.background.update(0, (terms_of.T @ found[12:].reshape(-1, 3)).ravel(), rates.background)
         if rates.exposures > 0:
             self.learn_exposure(view, by_exposure, rates.exposures)
-        return gradient, float((1 - d) * found[0] / pixels + d * unlike / pixels)
+        return gradient, float((1 - d) * differences.sum(dtype=np.float64) / pixels + d * unlike / pixels)
 
     def colour_of_nothing(self, targets: Targets) -> FloatArray:
         """What lies behind where nothing is: another colour at every step; black where that is nowhere."""

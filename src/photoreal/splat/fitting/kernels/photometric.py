@@ -10,9 +10,17 @@ from typing import Any, no_type_check
 import numpy as np
 from numba import njit, prange
 
-from photoreal.splat.fitting.kernels.similarity import MARGIN, derivatives_down, gradient_across
+from photoreal.splat.fitting.kernels.background import (
+    ROW_TERMS,
+    along_row,
+    along_row_backward,
+    background_backward,
+    background_channel,
+    height_of,
+    place_in_row,
+)
+from photoreal.splat.fitting.kernels.similarity import MARGIN, TOGETHER, derivatives_down, gradient_across
 from photoreal.splat.kernels.blocks import CHUNKS
-from photoreal.splat.kernels.harmonics import basis
 from photoreal.splat.kernels.lanes import (
     LANES,
     absolute,
@@ -20,7 +28,6 @@ from photoreal.splat.kernels.lanes import (
     lane_numbers,
     load,
     spread,
-    square_root,
     store,
     total,
     where_at_least,
@@ -30,42 +37,18 @@ from photoreal.splat.kernels.shuffles import aligned, flush_denormals, keep_deno
 from photoreal.splat.renders import ALPHA_MIN
 
 F = np.float32
-SUMS = 61
-"""Numbers summed over the pixels of a row: L1, gradient by M (9), by b (3) and by the background's harmonics (48)."""
-_BY_MATRIX, _BY_OFFSET, _BY_BACKGROUND = 1, 10, 13
+SUMS = 72
+"""Numbers summed over the pixels: gradient by M (9), by b (3) and by the terms of the background (60)."""
+_BY_OFFSET, _BY_TERMS = 9, 12
 _CLEAR = F(4e-6)
 """Where less light comes through, the background is left out."""
 _SEEN = F(ALPHA_MIN)
 """Where less light comes through, the background does not learn."""
-_HALF, _ONE, _ZERO = F(0.5), F(1), F(0)
+_ONE, _ZERO = F(1), F(0)
 _EMPTY = F(1.5)
 """Masks above this say that nothing is there."""
 _BYTE = F(1 / 255)
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
-
-
-@njit(**_OPTIONS)
-@no_type_check
-def background_basis(cam, row, column, count, Y):
-    """Harmonics of the world directions of sixteen pixels, into Y."""
-    x = (lane_numbers() + (F(column) + _HALF - cam[14])) / cam[12]
-    y = (F(row) + _HALF - cam[15]) / cam[13]
-    dx = x * cam[0] + (y * cam[3] + cam[6])
-    dy = x * cam[1] + (y * cam[4] + cam[7])
-    dz = x * cam[2] + (y * cam[5] + cam[8])
-    inverse = _ONE / square_root(dx * dx + dy * dy + dz * dz)
-    basis(dx * inverse, dy * inverse, dz * inverse, count, Y)
-
-
-@njit(**_OPTIONS)
-@no_type_check
-def background_colour(harmonics, count, Y):
-    """The background's colours from the harmonics of sixteen directions."""
-    red = green = blue = spread(_HALF)
-    for k in range(count):
-        y = load(Y, LANES * k)
-        red, green, blue = red + y * harmonics[3 * k], green + y * harmonics[3 * k + 1], blue + y * harmonics[3 * k + 2]
-    return red, green, blue
 
 
 @njit(**_OPTIONS)
@@ -92,20 +75,19 @@ def expose_lanes(planes, plane, o, exposure, behind, photo, photo_plane, p, kind
 @njit(**_OPTIONS)
 @no_type_check
 def expose_row(
-    row, planes, plane, features, stride, width, cam, harmonics, exposure, empty, photo, photo_plane, mask, seen,
-    pictured, Y,
-):  # fmt: skip
-    """One row of `expose`; returns its L1."""
-    count, difference = len(harmonics) // 3, spread(_ZERO)
+    row, planes, plane, features, stride, width, cam, terms, exposure, empty, photo, photo_plane, mask, seen, pictured
+):
+    """One row of `expose`; returns its L1. `terms` are the background's along this row."""
+    difference, y = spread(_ZERO), height_of(row, cam)
     for i in range(0, stride, LANES):
         o = row * stride + i
         T = load(planes, features * plane + o)
         kind = load_bytes(mask, o) if len(mask) > 0 else spread(_ONE)
         if greatest(T) > _CLEAR:
-            background_basis(cam, row, i, count, Y)
-            behind = background_colour(harmonics, count, Y)
+            x, inverse = place_in_row(i, y, cam)
             for c in range(3):
-                there = where_less(kind, spread(_EMPTY), behind[c], spread(empty[c]))
+                behind = background_channel(terms, c, x, inverse)
+                there = where_less(kind, spread(_EMPTY), behind, spread(empty[c]))
                 store(planes, c * plane + o, load(planes, c * plane + o) + T * there)
         difference = difference + expose_lanes(
             planes, plane, o, exposure, empty, photo, photo_plane, o, kind, spread(F(width - i)), seen, pictured
@@ -115,21 +97,23 @@ def expose_row(
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
-def expose(planes, features, size, stride, cam, harmonics, exposure, empty, photo, mask, seen, pictured, sums):
+def expose(planes, features, size, stride, cam, terms, exposure, empty, photo, mask, seen, pictured, differences):
     """Put the background behind the colour planes, and write what the photo should show (`seen`) and shows.
 
-    `exposure` is [M | b] by rows; `photo` has three planes of bytes, `mask` one or none at all: 0 where the photo is
-    ignored, 1 where it is shown, 2 where nothing is: there `empty` is the colour behind, in the scene and the photo.
+    `terms` are the background's over the picture and `exposure` is [M | b], by rows; `photo` has three planes of
+    bytes, `mask` one or none at all: 0 where the photo is ignored, 1 where it is shown, 2 where nothing is: there
+    `empty` is the colour behind, in the scene and the photo. `differences`: the L1 of each row.
     """
     (height, width), plane = size, len(planes) // (features + 1)
     photo_plane = height * stride
     for chunk in prange(CHUNKS):
         flush_denormals()
-        Y = aligned(16 * LANES)
+        row_terms = np.empty(3 * ROW_TERMS, F)
         for row in range(height * chunk // CHUNKS, height * (chunk + 1) // CHUNKS):
-            sums[row, 0] = expose_row(
-                row, planes, plane, features, stride, width, cam, harmonics, exposure, empty, photo, photo_plane, mask,
-                seen, pictured, Y,
+            along_row(terms, height_of(row, cam), row_terms)
+            differences[row] = expose_row(
+                row, planes, plane, features, stride, width, cam, row_terms, exposure, empty, photo, photo_plane, mask,
+                seen, pictured,
             )  # fmt: skip
         keep_denormals()
 
@@ -150,7 +134,7 @@ def carry_back(planes, plane, features, o, exposure, by_seen, gradient, sums):
         store(gradient, c * plane + o, by_colour[c])
         rest = rest + by_colour[c] * colour
         for d in range(3):
-            at = LANES * (_BY_MATRIX + 3 * d + c)
+            at = LANES * (3 * d + c)
             store(sums, at, load(sums, at) + by_seen[d] * colour)
         at = LANES * (_BY_OFFSET + c)
         store(sums, at, load(sums, at) + by_seen[c])
@@ -161,60 +145,70 @@ def carry_back(planes, plane, features, o, exposure, by_seen, gradient, sums):
 
 @njit(**_OPTIONS)
 @no_type_check
-def add_background(by_background, count, Y, sums):
-    """Add to the gradient by the background's harmonics."""
-    for k in range(count):
-        y = load(Y, LANES * k)
-        for c in range(3):
-            at = LANES * (_BY_BACKGROUND + 3 * k + c)
-            store(sums, at, load(sums, at) + y * by_background[c])
+def gradient_by_seen(c, row, stride, photo_plane, plane, buffers, seen, pictured, weights, gradient):
+    """Gradient of the loss by one row of what is seen in channel c, into plane c of `gradient`.
+
+    `buffers`: the first of this row's in those of `derivatives_down`.
+    """
+    zero = spread(_ZERO)
+    for i in range(0, stride, LANES):
+        o = row * stride + i
+        x, y = load(seen, c * photo_plane + o), load(pictured, c * photo_plane + o)
+        structure = gradient_across(buffers, i, stride, x, y)
+        sign = where_less(x, y, spread(-weights[0]), where_less(y, x, spread(weights[0]), zero))
+        store(gradient, c * plane + o, sign - structure * weights[1])
 
 
 @njit(**_OPTIONS)
 @no_type_check
-def loss_gradient(c, o, photo_plane, buffers, i, stride, seen, pictured, weights):
-    """Gradient of the loss by what is seen in channel c."""
-    x, y = load(seen, c * photo_plane + o), load(pictured, c * photo_plane + o)
-    structure = gradient_across(buffers, 3 * c * (stride + 2 * MARGIN), i, stride, x, y)
-    zero = spread(_ZERO)
-    sign = where_less(x, y, spread(-weights[0]), where_less(y, x, spread(weights[0]), zero))
-    return sign - structure * weights[1]
+def unexpose_row(row, planes, plane, features, stride, width, cam, exposure, mask, gradient, sums, by_row_terms):
+    """One row of `unexpose`, from the gradient by what is seen; returns whether the background learns from it."""
+    y, learns = height_of(row, cam), False
+    for i in range(0, stride, LANES):
+        o = row * stride + i
+        shown = where_less(lane_numbers(), spread(F(width - i)), spread(_ONE), spread(_ZERO))
+        if len(mask) > 0:
+            shown = where_at_least(spread(_ZERO), load_bytes(mask, o), spread(_ZERO), shown)
+        by_seen = (
+            shown * load(gradient, o),
+            shown * load(gradient, plane + o),
+            shown * load(gradient, 2 * plane + o),
+        )
+        by_background = carry_back(planes, plane, features, o, exposure, by_seen, gradient, sums)
+        if greatest(load(planes, features * plane + o)) > _SEEN:
+            x, inverse = place_in_row(i, y, cam)
+            background_backward(by_background, x, inverse, by_row_terms)
+            learns = True
+    return learns
 
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
-def unexpose(
-    planes, features, size, stride, cam, harmonics, exposure, mask, seen, pictured, window, derivatives, weights,
-    gradient, sums,
-):  # fmt: skip
+def unexpose(planes, features, size, stride, cam, exposure, mask, seen, pictured, derivatives, weights, gradient, sums):
     """Gradients of the loss by colour planes, exposure and background; the last plane is as compositing wants it.
 
-    `weights` are those of the summed L1 and of the summed similarity.
+    `weights` are those of the summed L1 and of the summed similarity; `sums` has a row for each chunk.
     """
-    (height, width), plane = size, len(planes) // (features + 1)
-    photo_plane, span, count = height * stride, stride + 2 * MARGIN, len(harmonics) // 3
+    (height, width), plane, photo_plane = size, len(planes) // (features + 1), size[0] * stride
+    span, groups = 3 * (stride + 2 * MARGIN), -(-height // TOGETHER)
     for chunk in prange(CHUNKS):
         flush_denormals()
-        Y, row_sums, buffers = aligned(16 * LANES), aligned(SUMS * LANES), aligned(9 * span)
+        own, by_row_terms, buffers = aligned(SUMS * LANES), aligned(3 * ROW_TERMS * LANES), aligned(TOGETHER * span)
+        own[:] = 0
+        by_row_terms[:] = 0
         buffers[:] = 0
-        for row in range(height * chunk // CHUNKS, height * (chunk + 1) // CHUNKS):
-            row_sums[:] = 0
+        for group in range(groups * chunk // CHUNKS, groups * (chunk + 1) // CHUNKS):
+            rows = range(TOGETHER * group, min(height, TOGETHER * (group + 1)))
             for c in range(3):
-                derivatives_down(derivatives, c, row, height, stride, window, buffers, 3 * c * span)
-            for i in range(0, stride, LANES):
-                o = row * stride + i
-                shown = where_less(lane_numbers(), spread(F(width - i)), spread(_ONE), spread(_ZERO))
-                if len(mask) > 0:
-                    shown = where_at_least(spread(_ZERO), load_bytes(mask, o), spread(_ZERO), shown)
-                by_seen = (
-                    shown * loss_gradient(0, o, photo_plane, buffers, i, stride, seen, pictured, weights),
-                    shown * loss_gradient(1, o, photo_plane, buffers, i, stride, seen, pictured, weights),
-                    shown * loss_gradient(2, o, photo_plane, buffers, i, stride, seen, pictured, weights),
-                )
-                by_background = carry_back(planes, plane, features, o, exposure, by_seen, gradient, row_sums)
-                if greatest(load(planes, features * plane + o)) > _SEEN:
-                    background_basis(cam, row, i, count, Y)
-                    add_background(by_background, count, Y, row_sums)
-            for k in range(1, SUMS):
-                sums[row, k] = total(load(row_sums, LANES * k))
+                derivatives_down(derivatives, c, 3, TOGETHER * group, height, stride, buffers)
+                for row in rows:
+                    buffer = buffers[span * (row % TOGETHER) :]
+                    gradient_by_seen(c, row, stride, photo_plane, plane, buffer, seen, pictured, weights, gradient)
+            for row in rows:
+                if unexpose_row(
+                    row, planes, plane, features, stride, width, cam, exposure, mask, gradient, own, by_row_terms
+                ):
+                    along_row_backward(by_row_terms, height_of(row, cam), own[_BY_TERMS * LANES :])
+        for k in range(SUMS):
+            sums[chunk, k] = total(load(own, LANES * k))
         keep_denormals()

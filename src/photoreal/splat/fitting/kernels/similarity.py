@@ -23,25 +23,54 @@ _C1, _C2 = F(C1), F(C2)
 _TWO, _ZERO = F(2), F(0)
 MARGIN = 16
 """Zeros on either side of a row buffer."""
+TOGETHER = 4
+"""Rows that the derivatives are spread back to at once."""
+APRON = RADIUS + TOGETHER - 1
+"""Rows of zeros before, between and after the planes of derivatives."""
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
+
+
+def derivative_count(channels: int, height: int, stride: int) -> int:
+    """How many numbers the derivatives of these channels are, with their aprons."""
+    return (3 * channels * (height + APRON) + APRON) * stride
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def derivative_plane(field, channel, channels, height, stride):
+    """Where the plane of a channel's derivatives by E[x] (0), E[x^2] (1) or E[xy] (2) begins."""
+    return (APRON + (field * channels + channel) * (height + APRON)) * stride
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def windowed(v):
+    """The window over eleven; those at equal distances have equal weights and are added first."""
+    far, near = (v[0] + v[10]) * _W0 + (v[1] + v[9]) * _W1, (v[2] + v[8]) * _W2 + (v[3] + v[7]) * _W3
+    return far + near + (v[4] + v[6]) * _W4 + v[5] * _W5
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def eleven(x, o, step):
+    """Sixteen numbers at `o`, and those five steps before and after it."""
+    before = (load(x, o - 5 * step), load(x, o - 4 * step), load(x, o - 3 * step), load(x, o - 2 * step))
+    middle = (load(x, o - step), load(x, o), load(x, o + step))
+    after = (load(x, o + 2 * step), load(x, o + 3 * step), load(x, o + 4 * step), load(x, o + 5 * step))
+    return before + middle + after
 
 
 @njit(**_OPTIONS)
 @no_type_check
 def across(row, o):
     """The window along a row, centred on the lanes from `row[o]` on."""
-    far = (load(row, o - 5) + load(row, o + 5)) * _W0 + (load(row, o - 4) + load(row, o + 4)) * _W1
-    near = (load(row, o - 3) + load(row, o + 3)) * _W2 + (load(row, o - 2) + load(row, o + 2)) * _W3
-    return far + near + (load(row, o - 1) + load(row, o + 1)) * _W4 + load(row, o) * _W5
+    return windowed(eleven(row, o, 1))
 
 
 @njit(**_OPTIONS)
 @no_type_check
 def moments_down(x, y, plane, row, height, stride, window, buffers, span):
-    """The window down the columns over x, y, x^2 + y^2 and x y, into four row buffers.
-
-    Rows at equal distances have equal weights and are added first.
-    """
+    """The window down the columns over x, y, x^2 + y^2 and x y, into four row buffers."""
     inside = RADIUS <= row < height - RADIUS
     for i in range(0, stride, 16):
         o = plane + row * stride + i
@@ -69,8 +98,8 @@ def moments_down(x, y, plane, row, height, stride, window, buffers, span):
 
 @njit(**_OPTIONS)
 @no_type_check
-def similarity_row(x, y, plane, row, height, width, stride, window, buffers, derivatives, planes):
-    """Sum of the similarity over one row; its derivatives by E[x], E[x^2], E[xy] are written."""
+def similarity_row(x, y, plane, row, height, width, stride, window, buffers, derivatives, at):
+    """Sum of the similarity over one row; its derivatives by E[x], E[x^2], E[xy] are written to the planes `at`."""
     span = stride + 2 * MARGIN
     moments_down(x, y, plane, row, height, stride, window, buffers, span)
     found, zero = spread(_ZERO), spread(_ZERO)
@@ -88,11 +117,11 @@ def similarity_row(x, y, plane, row, height, width, stride, window, buffers, der
         by_xx = -value * (q * c)
         by_x = _TWO * my * b * q - _TWO * mx * value * (q * d) - by_xy * my - _TWO * mx * by_xx
         limit = spread(F(width - i))
-        p = plane + row * stride + i
+        p = row * stride + i
         found = found + where_less(lane_numbers(), limit, value, zero)
-        store(derivatives, p, where_less(lane_numbers(), limit, by_x, zero))
-        store(derivatives, planes + p, where_less(lane_numbers(), limit, by_xx, zero))
-        store(derivatives, 2 * planes + p, where_less(lane_numbers(), limit, by_xy, zero))
+        store(derivatives, at[0] + p, where_less(lane_numbers(), limit, by_x, zero))
+        store(derivatives, at[1] + p, where_less(lane_numbers(), limit, by_xx, zero))
+        store(derivatives, at[2] + p, where_less(lane_numbers(), limit, by_xy, zero))
     return total(found)
 
 
@@ -100,59 +129,69 @@ def similarity_row(x, y, plane, row, height, width, stride, window, buffers, der
 @no_type_check
 def similarity(x, y, channels, height, width, stride, window, derivatives, sums):
     """Similarity summed over each row of each channel, and its derivatives by the windowed moments."""
-    planes, rows = channels * height * stride, channels * height
+    rows = channels * height
+    for plane in range(3 * channels + 1):
+        end = derivative_plane(0, plane, channels, height, stride)
+        derivatives[end - APRON * stride : end] = 0
     for chunk in prange(CHUNKS):
         flush_denormals()
         buffers = aligned(4 * (stride + 2 * MARGIN))
         buffers[:] = 0
         for job in range(rows * chunk // CHUNKS, rows * (chunk + 1) // CHUNKS):
-            plane, row = job // height * height * stride, job % height
-            sums[job] = similarity_row(x, y, plane, row, height, width, stride, window, buffers, derivatives, planes)
+            channel, row = job // height, job % height
+            plane = channel * height * stride
+            at = (
+                derivative_plane(0, channel, channels, height, stride),
+                derivative_plane(1, channel, channels, height, stride),
+                derivative_plane(2, channel, channels, height, stride),
+            )
+            sums[job] = similarity_row(x, y, plane, row, height, width, stride, window, buffers, derivatives, at)
         keep_denormals()
 
 
 @njit(**_OPTIONS)
 @no_type_check
-def derivatives_down(derivatives, channel, row, height, stride, window, buffers, start):
-    """The window down the columns over the three derivatives of a channel, into three row buffers from `start` on."""
-    planes, span = len(derivatives) // 3, stride + 2 * MARGIN
-    first, last = max(-RADIUS, -row), min(RADIUS, height - 1 - row)
-    for c in range(3):
-        middle, to = c * planes + (channel * height + row) * stride, start + c * span + MARGIN
+def derivatives_down(derivatives, channel, channels, row, height, stride, buffers):
+    """The window down the columns over a channel's derivatives, for four rows from `row` on.
+
+    Each row has three row buffers, one after another. Rows beyond the last are nonsense.
+    """
+    span = stride + 2 * MARGIN
+    for field in range(3):
+        plane, to = derivative_plane(field, channel, channels, height, stride), field * span + MARGIN
         for i in range(0, stride, 16):
-            o = middle + i
-            if first == -RADIUS and last == RADIUS:
-                found = load(derivatives, o) * _W5
-                for k in range(1, RADIUS + 1):
-                    pair = load(derivatives, o - k * stride) + load(derivatives, o + k * stride)
-                    found = found + pair * window[RADIUS + k]
-            else:
-                found = spread(_ZERO)
-                for k in range(first, last + 1):
-                    found = found + load(derivatives, o + k * stride) * window[RADIUS + k]
-            store(buffers, to + i, found)
+            o = plane + row * stride + i
+            more = (load(derivatives, o + 6 * stride), load(derivatives, o + 7 * stride))
+            v = eleven(derivatives, o, stride) + more + (load(derivatives, o + 8 * stride),)
+            store(buffers, to + i, windowed(v[:11]))
+            store(buffers, to + 3 * span + i, windowed(v[1:12]))
+            store(buffers, to + 6 * span + i, windowed(v[2:13]))
+            store(buffers, to + 9 * span + i, windowed(v[3:14]))
 
 
 @njit(**_OPTIONS)
 @no_type_check
-def gradient_across(buffers, start, i, stride, x, y):
-    """Gradient by x of the summed similarity at sixteen pixels, from the buffers of `derivatives_down`."""
-    span, o = stride + 2 * MARGIN, start + MARGIN + i
+def gradient_across(buffers, i, stride, x, y):
+    """Gradient by x of the summed similarity at sixteen pixels, from a row's buffers."""
+    span, o = stride + 2 * MARGIN, MARGIN + i
     return across(buffers, o) + _TWO * x * across(buffers, span + o) + y * across(buffers, 2 * span + o)
 
 
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
-def similarity_gradient(x, y, channels, height, stride, window, derivatives, gradient):
+def similarity_gradient(x, y, channels, height, stride, derivatives, gradient):
     """Gradient by x of the summed similarity: the derivatives spread back through the window."""
-    rows = channels * height
+    groups, span = -(-height // TOGETHER), 3 * (stride + 2 * MARGIN)
     for chunk in prange(CHUNKS):
         flush_denormals()
-        buffers = aligned(3 * (stride + 2 * MARGIN))
+        buffers = aligned(TOGETHER * span)
         buffers[:] = 0
-        for job in range(rows * chunk // CHUNKS, rows * (chunk + 1) // CHUNKS):
-            derivatives_down(derivatives, job // height, job % height, height, stride, window, buffers, 0)
-            for i in range(0, stride, 16):
-                p = job * stride + i
-                store(gradient, p, gradient_across(buffers, 0, i, stride, load(x, p), load(y, p)))
+        for job in range(channels * groups * chunk // CHUNKS, channels * groups * (chunk + 1) // CHUNKS):
+            channel, first = job // groups, TOGETHER * (job % groups)
+            derivatives_down(derivatives, channel, channels, first, height, stride, buffers)
+            for row in range(first, min(height, first + TOGETHER)):
+                buffer = buffers[span * (row - first) :]
+                for i in range(0, stride, 16):
+                    p = (channel * height + row) * stride + i
+                    store(gradient, p, gradient_across(buffer, i, stride, load(x, p), load(y, p)))
         keep_denormals()
