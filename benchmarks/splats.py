@@ -18,7 +18,7 @@ from photoreal.splat.fitting.surface import depth_normals
 from photoreal.stages import preset
 from photoreal.synth import read_depths
 
-WITHOUT = {"distortion": 0.0, "plain_backdrop": False}
+WITHOUT = {"distortion": 0.0, "plain_backdrop": False, "steps_a_photo": 10**6}
 """The same trainer without the measures against fog."""
 
 
@@ -99,16 +99,23 @@ def _angle(one: torch.Tensor, other: torch.Tensor, where: torch.Tensor) -> float
 def few(data: Path, *, quick: bool) -> list[Figure]:
     """Three to sixteen photographs by the preset `draft`: held-out photos with the measures against fog and without."""
     figures: list[Figure] = []
-    for name, folds in (("temple_sparse_ring", (1, 4)), ("kermit", (1, 4)), ("berlin", (0, 1, 2))):
+    draft, standard = preset("draft").fit.steps, preset("standard").fit.steps
+    trials = (
+        ("temple_sparse_ring", (1, 4), draft),
+        ("kermit", (1, 4), draft),
+        ("kermit", (1,), standard),
+        ("berlin", (0, 1, 2), draft),
+    )
+    for name, folds, steps in trials:
         source = photos_folder(data, name)
         if not source.is_dir():
             figures.append(absent(name, source))
-        elif not quick or name == "kermit":
-            figures += _few(name, source, folds[: 1 if quick else None], quick=quick)
+        elif not quick or (name, steps) == ("kermit", draft):
+            figures += _few(name, source, folds[: 1 if quick else None], 60 if quick else steps)
     return figures
 
 
-def _few(name: str, source: Path, folds: tuple[int, ...], *, quick: bool) -> list[Figure]:
+def _few(name: str, source: Path, folds: tuple[int, ...], steps: int) -> list[Figure]:
     """Every sixth photo held out, from each of `folds` on; of fewer photos, one."""
     settings = preset("draft")
     solution, _ = solved(read_photos(source, settings.read).photos)
@@ -116,14 +123,13 @@ def _few(name: str, source: Path, folds: tuple[int, ...], *, quick: bool) -> lis
     count, every = len(capture), min(len(capture), 6)
     figures: list[Figure] = []
     for label, changes in (("without", WITHOUT), ("with", {})):
-        config = dataclasses.replace(settings.fit, **changes)
-        config = dataclasses.replace(config, steps=60) if quick else config
+        config = dataclasses.replace(settings.fit, steps=steps, **changes)
         found: list[float] = []
         for fold in folds:
             held = [i for i in range(count) if i % every == fold % every]
             *_, last = fit(capture.take([i for i in range(count) if i not in held]), points, config)
             found += [view_psnr(last, capture.take(held), view) for view in range(len(held))]
-        on = f"{name}, {count} photos, {len(folds)} fits, preset draft" + (" (quick)" if quick else "")
-        text = f"{name}: held-out PSNR, {label} measures"
+        on = f"{name}, {count} photos, {len(folds)} fits, preset draft"
+        text = f"{name}, {steps} steps: held-out PSNR, {label} measures"
         figures.append(Figure(text, float(np.mean(found)), "dB", "", f"{on}; {len(found)} held-out photos"))
     return figures

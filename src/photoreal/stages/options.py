@@ -20,6 +20,7 @@ _LEAST = {
     "sfm.features.max_side": 32,
     "sfm.features.max_features": 50,
     "fit.steps": 1,
+    "fit.steps_a_photo": 1,
     "fit.max_gaussians": 1,
     "fit.far_gaussians": 0,
     "fit.report_every": 1,

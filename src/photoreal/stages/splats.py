@@ -15,6 +15,7 @@ from photoreal.splat import (
     backdrop_of,
     background_image,
     carved_points,
+    config_for,
     device_of,
     fit,
     gsplat_problem,
@@ -49,15 +50,18 @@ def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
     if backdrop := backdrop_of(seen, config.fit):
         colour = ", ".join(f"{round(255 * float(c))}" for c in backdrop[0])
         notes = (*notes, f"the photos' plain backdrop, RGB {colour}, is taken as empty space")
+    planned = config_for(len(seen), config.fit)
+    if planned.steps < config.fit.steps:
+        notes = (*notes, f"{len(seen)} photos are fitted in {planned.steps} steps: more would add needles, not detail")
     yield Progress("splat", "compiling kernels (up to a minute the first time)", 0, 0)
     device = device_of(config.fit)
     if device == "cpu" and config.fit.device == "auto" and torch.cuda.is_available():
         notes = (*notes, f"the GPU is not used for splats: {gsplat_problem()}")
     curves: dict[str, list[list[float]]] = {"loss": [], "held_out_psnr": [], "gaussians": []}
     last: FitStep | None = None
-    for last in fit(seen, points, config.fit, seed=config.seed):
-        _extend(curves, last, judge, config.fit)
-        yield Progress("splat", "fitting", last.index, config.fit.steps, _note(curves))
+    for last in fit(seen, points, planned, seed=config.seed):
+        _extend(curves, last, judge, planned)
+        yield Progress("splat", "fitting", last.index, planned.steps, _note(curves))
     assert last is not None  # fit yields at least once
     write_gaussians(folder, last.gaussians)
     write_tensors(

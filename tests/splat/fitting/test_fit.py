@@ -1,5 +1,7 @@
 """Fitting a toy scene: it gets better, it repeats itself, and it heeds masks and exposures."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,16 @@ def test_fitting_improves_an_unseen_view_and_repeats(scene):
     assert torch.equal(last.gaussians.colour_harmonics, again.gaussians.colour_harmonics)
     other = list(fit(seen, scene.points, SHORT, seed=4))[-1]
     assert not torch.equal(last.gaussians.means[:100], other.gaussians.means[:100])
+
+
+def test_a_few_photos_get_fewer_steps(scene):
+    """With the whole schedule in them, from coarse to fine and from fast to slow."""
+    seen = scene.capture.take([0, 4])
+    many = FitConfig(steps=5000, steps_a_photo=30, report_every=60, far_gaussians=0)
+    *_, last = fit(seen, scene.points, many)
+    *_, same = fit(seen, scene.points, dataclasses.replace(many, steps=60, steps_a_photo=250))
+    assert last.index == same.index == 60
+    assert torch.equal(last.gaussians.means, same.gaussians.means)
 
 
 def test_the_cap_holds(scene):

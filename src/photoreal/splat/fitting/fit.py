@@ -1,5 +1,6 @@
 """Gaussians fitted to a capture, step by step."""
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ class FitConfig:
 
     steps: int = 3000
     """Training steps, one photo each."""
+    steps_a_photo: int = 250
+    """At most so many for each photo: what a few photos have to say is soon learnt, the rest is needles."""
     max_gaussians: int = 150_000
     """Number of Gaussians that densification arrives at, but at most one for every ten pixels of the photos."""
     colour_degree: Literal[0, 1, 2, 3] = 3
@@ -92,6 +95,11 @@ class FitConfig:
     """Where to fit: auto takes the GPU where there is one and gsplat runs on it."""
 
 
+def config_for(photos: int, config: FitConfig) -> FitConfig:
+    """The configuration with no more steps than so many photos bear."""
+    return dataclasses.replace(config, steps=min(config.steps, config.steps_a_photo * photos))
+
+
 @dataclass(frozen=True)
 class FitStep(Value):
     """The state after `index` steps; its values are copies."""
@@ -113,6 +121,7 @@ def fit(capture: Capture, points: Points, config: FitConfig, *, seed: int = 0) -
     Raises:
         CaptureError: too few points to start from.
     """
+    config = config_for(len(capture), config)
     outside = _outside(capture, config)
     trainer, extent = _start(capture, points, config, outside, seed)
     generator = torch.Generator().manual_seed(seed)
