@@ -328,6 +328,14 @@ def test_without_held_out_photos_the_record_says_that_nothing_was_judged(
     assert "psnr" not in record.stages[-1].figures
 
 
+def test_fewer_steps_for_few_photos_are_told(program: Program, tmp_path: Path, dataset: Path) -> None:
+    program.succeed("reconstruct", dataset, "-o", tmp_path / "out", *BRIEF, "--fit.steps-a-photo", "2")
+    splat = next(stage for stage in read_run(tmp_path / "out").stages if stage.name == "splat")
+    photos = len(read_capture(tmp_path / "out").capture) - len(read_run(tmp_path / "out").held_out)
+    assert splat.figures["steps"] == 2 * photos < 20
+    assert f"{photos} photos are fitted in {2 * photos} steps (--fit.steps-a-photo)" in " ".join(splat.notes)
+
+
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five good ones among files that cannot be used."""

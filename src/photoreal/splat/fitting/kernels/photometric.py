@@ -148,7 +148,7 @@ def carry_back(planes, plane, features, o, exposure, by_seen, gradient, sums):
 def gradient_by_seen(c, row, stride, photo_plane, plane, buffers, seen, pictured, weights, gradient):
     """Gradient of the loss by one row of what is seen in channel c, into plane c of `gradient`.
 
-    `buffers`: the first of this row's in those of `derivatives_down`.
+    `buffers` begin with this row's in those of `derivatives_down`.
     """
     zero = spread(_ZERO)
     for i in range(0, stride, LANES):
