@@ -52,7 +52,10 @@ def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
         notes = (*notes, f"the photos' plain backdrop, RGB {colour}, is taken as empty space")
     planned = config_for(len(seen), config.fit)
     if planned.steps < config.fit.steps:
-        notes = (*notes, f"{len(seen)} photos are fitted in {planned.steps} steps (--fit.steps-a-photo): more add needles")
+        notes = (
+            *notes,
+            f"{len(seen)} photos are fitted in {planned.steps} steps (--fit.steps-a-photo): more add needles",
+        )
     yield Progress("splat", "compiling kernels (up to a minute the first time)", 0, 0)
     device = device_of(config.fit)
     if device == "cpu" and config.fit.device == "auto" and torch.cuda.is_available():
