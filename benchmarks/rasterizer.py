@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.figures import Figure
+from benchmarks.peers import opensplat_rate
 from benchmarks.subjects import OVER_WHITE, absent, floats, lego_scene, resized, solved, split, view_psnr
 from photoreal.core import Cameras, Capture, Gaussians, Points
 from photoreal.io import ReadConfig, read_photos, write_gaussians_ply, write_spz
@@ -91,17 +92,28 @@ def _speed(capture: Capture, points: Points, goal: float, *, steps: int) -> list
     products = [_matrix_product()]
     rates: dict[int, list[float]] = {threads: [], 1: []}
     mixed: list[float] = []
+    peer: list[float] = []
     for _ in range(5):
         for count in rates:
             numba.set_num_threads(count)
             rates[count].append(steps / _seconds(run))
         numba.set_num_threads(threads)
         mixed.append(steps / _seconds(lambda: run(every=4)))
+        if goal == 110 and (rate := opensplat_rate(capture, points)):
+            peer.append(rate)
         products.append(_matrix_product())
     forward, backward = _pixel_rates(trainer)
     product = float(np.median(products))
     share = (_FORWARD * forward + _BACKWARD * backward) / 2 / product * 100
+    beside: list[Figure] = []
+    if peer:
+        times = float(np.median(np.array(rates[threads]) / np.array(peer)))
+        beside = [
+            Figure("OpenSplat's training steps, CPU", float(np.median(peer)), "1/s", "", on),
+            Figure("times as many as OpenSplat", times, "", ">= 20", f"{on}; median of 5 turns"),
+        ]
     return [
+        *beside,
         Figure(f"training steps, {threads} threads", float(np.median(rates[threads])), "1/s", f">= {goal:.0f}", on),
         Figure(f"training steps, {threads} threads, best of 5", max(rates[threads]), "1/s", "", on),
         Figure("training steps, 1 thread", float(np.median(rates[1])), "1/s", ">= 70" if goal == 110 else "", on),
