@@ -12,7 +12,7 @@ from PIL import Image
 from photoreal.core import Capture, Points, Tracks
 from photoreal.io import write_colmap
 
-_FIRST, _LAST = 10, 40
+_FIRST, _LAST = 10, 30
 
 
 def opensplat_rate(capture: Capture, points: Points) -> float | None:
