@@ -14,6 +14,7 @@ from photoreal.cli.launch import BEFORE_TORCH
 os.environ |= BEFORE_TORCH | os.environ
 
 from benchmarks.figures import Figure, circumstances, report
+from benchmarks.meshes import mesh
 from benchmarks.rasterizer import rasterizer
 from benchmarks.splats import few, surfaces
 from benchmarks.subjects import captures, demo, fox, lego
@@ -27,6 +28,7 @@ SUBJECTS: dict[str, Callable[..., list[Figure]]] = {
     "rasterizer": rasterizer,
     "surfaces": surfaces,
     "few": few,
+    "mesh": mesh,
 }
 
 

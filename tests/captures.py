@@ -17,7 +17,17 @@ from photoreal.io.files import read_json
 from photoreal.io.run import read_run
 from photoreal.synth.toy import ToyScene, toy_scene
 
-BRIEF = ("--fit.steps", "20", "--fit.far-gaussians", "100", "--film.frames", "4", "--film.side", "64")
+_BRIEF_MESH = (
+    "--mesh.depth-side",
+    "64",
+    "--mesh.surface.faces",
+    "400",
+    "--mesh.texture.side",
+    "256",
+    "--mesh.texture.rounds",
+    "1",
+)
+BRIEF = ("--fit.steps", "20", "--fit.far-gaussians", "100", "--film.frames", "4", "--film.side", "64", *_BRIEF_MESH)
 """Options of a run that takes a second."""
 COARSE = ("--preset", "draft", "--sfm.features.max-features", "2000")
 """Options with which cameras of `write_photos` are found in seconds."""
@@ -37,7 +47,7 @@ class Said:
         lines = self.err.splitlines()
         assert lines, self
         assert lines[-1].startswith("photoreal: "), self
-        stages = ("solve: ", "splat: ", "render: ", "report: ", "note: ")
+        stages = ("solve: ", "splat: ", "mesh: ", "render: ", "report: ", "note: ")
         assert all(line.startswith(stages) for line in lines[:-1]), self
         return lines[-1]
 

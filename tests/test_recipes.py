@@ -193,11 +193,11 @@ def told(steps: Generator[Progress, None, RunRecord]) -> tuple[list[Progress], R
 
 def test_the_story_tells_its_stages_in_order_and_ends_with_the_record(tmp_path: Path, dataset: Path) -> None:
     items, record = told(reconstruct(dataset, tmp_path / "out", config(), preset="mine"))
-    assert list(dict.fromkeys(item.stage for item in items)) == ["solve", "splat", "render", "report"]
+    assert list(dict.fromkeys(item.stage for item in items)) == ["solve", "splat", "mesh", "render", "report"]
     assert all(0 <= item.done <= max(item.total, item.done) for item in items)
     assert record == read_run(tmp_path / "out")
     assert (record.preset, record.seed, record.source) == ("mine", 0, str(dataset.resolve()))
-    assert [stage.name for stage in record.stages] == ["solve", "splat", "render"]
+    assert [stage.name for stage in record.stages] == ["solve", "splat", "mesh", "render"]
     assert record.options["fit"]["steps"] == 20
     assert all(stage.model and stage.fingerprint and stage.peak_memory_bytes > 0 for stage in record.stages)
 
@@ -228,8 +228,9 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(
 @pytest.mark.parametrize(
     ("changes", "kept"),
     [
-        ((), {"solve", "splat", "render"}),
-        (("--film.frames", "5"), {"solve", "splat"}),
+        ((), {"solve", "splat", "mesh", "render"}),
+        (("--film.frames", "5"), {"solve", "splat", "mesh"}),
+        (("--mesh.surface.faces", "300"), {"solve", "splat"}),
         (("--fit.steps", "21"), {"solve"}),
         (("--hold-out", "3"), {"solve"}),
         (("--held-out", "toy_001"), {"solve"}),
@@ -245,7 +246,7 @@ def test_only_what_depends_on_a_changed_option_is_done_again(
     before = seconds_of(tmp_path / "out")
     program.succeed(*words, "--resume", *changes)
     after = seconds_of(tmp_path / "out")
-    assert list(after) == ["solve", "splat", "render"]
+    assert list(after) == ["solve", "splat", "mesh", "render"]
     assert {name for name in after if after[name] == before[name]} == kept
 
 
@@ -255,7 +256,7 @@ def test_only_what_depends_on_a_changed_option_is_done_again(
         ("capture.json", set()),
         ("gaussians.ply", {"solve"}),
         ("background.safetensors", {"solve"}),
-        ("orbit.mp4", {"solve", "splat"}),
+        ("orbit.mp4", {"solve", "splat", "mesh"}),
     ],
 )
 def test_what_was_deleted_is_made_again(

@@ -10,11 +10,15 @@ from photoreal.core import SceneError
 from photoreal.io import ClaimPolicy, RunRecord, claim, detect, read_run, write_run
 from photoreal.stages import (
     CAMERA_FILES,
+    MESH_FILES,
     SPLAT_FILES,
+    FilmConfig,
+    MeshConfig,
     Progress,
     ReconstructConfig,
     check_options,
     fingerprint,
+    mesh_stage,
     plain,
     render_stage,
     run_stage,
@@ -79,10 +83,29 @@ def refit(scene: Path, config: ReconstructConfig, *, preset: str = "") -> Tellin
         if record is None or stage_of(record, "solve") is None:
             raise SceneError(f"{scene} has no cameras yet; run photoreal solve first")
         known = record.options | {
-            name: plain(getattr(config, name)) for name in ("fit", "film", "hold_out", "held_out")
+            name: plain(getattr(config, name)) for name in ("fit", "mesh", "film", "hold_out", "held_out")
         }
         record = dataclasses.replace(record, preset=preset, options=known, seed=config.seed)
         return (yield from _show_and_judge(scene, record, config))
+
+
+def remesh(scene: Path, mesh: MeshConfig) -> Telling:
+    """Make the mesh of a scene folder whose splats are fitted anew, then render, judge and report as before.
+
+    Raises:
+        PhotorealError: an option cannot be.
+        SceneError: the folder has no splats yet.
+    """
+    config = ReconstructConfig(mesh=mesh)
+    check_options(config)
+    scene = scene.resolve()
+    with claim(scene, read_run(scene).source, policy="resume") as record:
+        splat = record and stage_of(record, "splat")
+        if record is None or splat is None:
+            raise SceneError(f"{scene} has no splats yet; run photoreal splat first")
+        film = FilmConfig(**record.options.get("film", {}))
+        record = dataclasses.replace(record, options=record.options | {"mesh": plain(mesh)})
+        return (yield from _mesh_and_show(scene, record, splat.fingerprint, mesh, film))
 
 
 def _show_and_judge(out: Path, record: RunRecord, config: ReconstructConfig) -> Telling:
@@ -90,11 +113,18 @@ def _show_and_judge(out: Path, record: RunRecord, config: ReconstructConfig) -> 
     solve = stage_of(record, "solve")
     fitted = fingerprint(solve and solve.fingerprint, config.fit, config.hold_out, config.held_out, config.seed)
     record = yield from run_stage(out, record, "splat", fitted, lambda: splat_stage(out, config), makes=SPLAT_FILES)
-    drawn, held_out = fingerprint(fitted, config.film), record.held_out
-    shown = ("renders", "orbit.mp4") if config.film.frames else ("renders",)
-    record = yield from run_stage(
-        out, record, "render", drawn, lambda: render_stage(out, held_out, config.film), makes=shown
-    )
+    return (yield from _mesh_and_show(out, record, fitted, config.mesh, config.film))
+
+
+def _mesh_and_show(out: Path, record: RunRecord, fitted: str, mesh: MeshConfig, film: FilmConfig) -> Telling:
+    held_out, meshed = record.held_out, fingerprint(fitted, mesh)
+    if mesh.make:
+        record = yield from run_stage(
+            out, record, "mesh", meshed, lambda: mesh_stage(out, held_out, mesh), makes=MESH_FILES
+        )
+    shown = ("renders", "orbit.mp4") if film.frames else ("renders",)
+    drawn = fingerprint(meshed, film)
+    record = yield from run_stage(out, record, "render", drawn, lambda: render_stage(out, held_out, film), makes=shown)
     yield Progress("report", "writing", 0, 1)
     write_report(out)
     yield Progress("report", "writing", 1, 1)

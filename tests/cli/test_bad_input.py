@@ -270,7 +270,7 @@ def test_options_that_cannot_be(program: Program, tmp_path: Path, words: tuple[s
         ("reconstruct", "photos"),
         ("reconstruct", "photos", "-o", "out", "--preset", "worst"),
         ("reconstruct", "photos", "-o", "out", "--fit.steps", "many"),
-        ("export", "scene", "--to", "obj"),
+        ("export", "scene", "--to", "stl"),
         ("splat", "scene", "--no-such-option"),
     ],
 )

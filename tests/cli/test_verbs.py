@@ -49,9 +49,12 @@ def test_reconstruct_sums_up_what_it_made(program: Program, dataset: Path, scene
     assert lines[0] == "6 photos used, 0 left out"
     assert lines[1] == f"400 points, {figures['gaussians']:,.0f} Gaussians"
     assert lines[2].startswith(f"1 held-out photos: PSNR {figures['psnr']:.2f} dB, SSIM {figures['ssim']:.3f}")
-    assert re.fullmatch(r"time: solve \d+ s, splat \d+ s, render \d+ s", lines[3])
-    assert lines[4].startswith("models: solve: cameras of the nerfstudio dataset; splat: embedded: numba rasterizer; ")
-    assert lines[5:] == [f"report: {scene / 'report.html'}", f"look: photoreal view {scene}"]
+    told = rf"mesh: {figures['faces']:,.0f} triangles, held out: PSNR {figures['mesh_psnr']:.2f} dB(, LPIPS [0-9.]+)?"
+    assert re.fullmatch(told, lines[3])
+    assert re.fullmatch(r"time: solve \d+ s, splat \d+ s, mesh \d+ s, render \d+ s", lines[4])
+    assert lines[5].startswith("models: solve: cameras of the nerfstudio dataset; splat: embedded: numba rasterizer; ")
+    files = [f"mesh: {scene / 'mesh.glb'}", f"report: {scene / 'report.html'}"]
+    assert lines[6:] == [*files, f"look: photoreal view {scene}"]
 
 
 def test_many_left_out_photos_are_summed_up(program: Program, tmp_path: Path) -> None:
@@ -202,7 +205,7 @@ def test_renders_that_cannot_be(
 
 def test_eval_measures_what_the_run_measured(program: Program, scene: Path) -> None:
     figures = json.loads(program.succeed("eval", scene, "--json"))
-    recorded = read_run(scene).stages[2].figures
+    recorded = read_run(scene).stages[3].figures
     assert figures["psnr"] == pytest.approx(recorded["psnr"])
     assert figures["ssim"] == pytest.approx(recorded["ssim"])
     assert figures["lpips"] == pytest.approx(recorded.get("lpips"))

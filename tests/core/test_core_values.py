@@ -11,6 +11,7 @@ from photoreal.core import (
     Depths,
     Features,
     Gaussians,
+    Mesh,
     Photos,
     Points,
     TexturedMesh,
@@ -56,8 +57,16 @@ EVERY_NOUN = [
     Tracks(torch.tensor([0, 1]), torch.tensor([0, 0]), torch.randn(2, 2)),
     Depths(torch.ones(1, 2, 3), torch.ones(1, 2, 3)),
     Features(torch.ones(1, 5, 2, 3), 14),
+    Mesh(torch.randn(3, 3), torch.tensor([[0, 1, 2]])),
     TexturedMesh(
-        torch.randn(3, 3), torch.tensor([[0, 1, 2]]), torch.rand(3, 2), torch.zeros(3, 8, 8, dtype=torch.uint8)
+        torch.randn(3, 3),
+        torch.randn(3, 3),
+        torch.tensor([[0, 1, 2]]),
+        torch.rand(3, 2),
+        torch.tensor([0]),
+        torch.zeros(1, 3, 8, 8, dtype=torch.uint8),
+        torch.ones(1, 8, 8, dtype=torch.bool),
+        torch.tensor([False]),
     ),
 ]
 nouns = pytest.mark.parametrize("noun", EVERY_NOUN, ids=lambda noun: type(noun).__name__)

@@ -71,6 +71,12 @@ def box_points(count: int) -> Points:
     return Points(here.float(), torch.zeros(count, 3, dtype=torch.uint8), torch.ones(count))
 
 
+def seen_points() -> Points:
+    """On the surfaces that the depth maps see."""
+    places = on_the_surfaces(small_room()).means
+    return Points(places, torch.zeros(len(places), 3, dtype=torch.uint8), torch.ones(len(places)))
+
+
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, scene = tmp_path_factory.mktemp("truth"), small_room()
@@ -85,7 +91,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scene(tmp_path_factory.mktemp("scene"), on_the_surfaces(small_room()), box_points(20_000))
+    return write_scene(tmp_path_factory.mktemp("scene"), on_the_surfaces(small_room()), seen_points())
 
 
 def write_scene(folder: Path, gaussians: Gaussians, points: Points) -> Path:
@@ -117,13 +123,23 @@ def test_what_is_off_scores_worse(folder: Path, truth: Path, tmp_path: Path) -> 
     good = on_the_surfaces(small_room())
     camera = small_room().capture.cameras.centres.mean(0)
     nearer = good.replace(means=camera + 0.7 * (good.means - camera))
-    thin = box_points(20_000)
-    off = Points(thin.positions + torch.tensor([0.0, 0.05, 0.0]), thin.colours, thin.confidence)
+    thin = seen_points()
+    off = Points(thin.positions + torch.tensor([0.0, 0.2, 0.2]), thin.colours, thin.confidence)
     right, wrong = score(folder, truth), score(write_scene(tmp_path / "wrong", nearer, off), truth)
     for name in ("psnr", "ssim", "depth_delta1", "points_f_score_1_percent"):
         assert (wrong[name] or 0) < (right[name] or 0) - 0.05
     assert (wrong["depth_abs_rel"] or 0) > 0.15
     assert wrong["rotation_error_degrees"] == right["rotation_error_degrees"]
+
+
+def test_without_depth_maps_the_true_mesh_is_the_surface(truth: Path, tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "scene", on_the_surfaces(small_room()), box_points(20_000))
+    (tmp_path / "truth").mkdir()
+    for name in ("transforms.json", "mesh.ply"):
+        (tmp_path / "truth" / name).write_bytes((truth / name).read_bytes())
+    figures = score(scene, tmp_path / "truth")
+    assert (figures["points_accuracy"] or 1) < 0.01
+    assert (figures["points_f_score_1_percent"] or 0) > 0.8
 
 
 def test_what_is_not_known_is_not_measured(folder: Path, truth: Path, tmp_path: Path) -> None:

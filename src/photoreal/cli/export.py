@@ -1,7 +1,7 @@
 """`photoreal export`: the scene in another format."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,26 +9,31 @@ import tyro
 
 from photoreal.core import SceneError
 from photoreal.io import (
+    GlbConfig,
     atomic_folder,
     read_capture,
     write_gaussians_ply,
+    write_glb,
+    write_obj,
     write_spz,
 )
-from photoreal.stages import read_splats
+from photoreal.stages import read_mesh, read_splats
 
-ExportFormat = Literal["ply", "spz", "colmap", "nerfstudio"]
+ExportFormat = Literal["ply", "spz", "glb", "obj", "colmap", "nerfstudio"]
 
 
 @dataclass(frozen=True)
 class Export:
-    """Write the splats (ply, spz) or the cameras with their photos (colmap, nerfstudio) for other programs."""
+    """Write splats (ply, spz), the mesh (glb, obj) or cameras and photos (colmap, nerfstudio) for other programs."""
 
     scene: tyro.conf.Positional[Path] = tyro.MISSING
     """Scene folder."""
     to: ExportFormat = "spz"
-    """ply: INRIA's layout, exact; spz: a tenth of the size; colmap, nerfstudio: a folder."""
+    """ply: INRIA's layout, exact; spz: a tenth of the size; glb: one file; obj, colmap, nerfstudio: a folder."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """File or folder to write; by default beside the scene folder, named after it."""
+    mesh: GlbConfig = field(default_factory=GlbConfig)
+    """How glb is written."""
 
     def run(self) -> None:
         """Carry out the verb."""
@@ -37,15 +42,22 @@ class Export:
         if out.exists():
             raise SceneError(f"{out} exists already; choose another with -o")
         if self._is_file:
-            gaussians = read_splats(self.scene).gaussians
-            (write_gaussians_ply if self.to == "ply" else write_spz)(out, gaussians)
+            self._write_file(out)
+        elif self.to == "obj":
+            write_obj(out, read_mesh(self.scene), name)
         else:
             export_dataset(self.scene, out, self.to)
         print(f"written: {out}")
 
+    def _write_file(self, out: Path) -> None:
+        if self.to == "glb":
+            write_glb(out, read_mesh(self.scene), self.mesh)
+        else:
+            (write_gaussians_ply if self.to == "ply" else write_spz)(out, read_splats(self.scene).gaussians)
+
     @property
     def _is_file(self) -> bool:
-        return self.to in ("ply", "spz")
+        return self.to in ("ply", "spz", "glb")
 
 
 def export_dataset(scene: Path, out: Path, to: ExportFormat) -> None:

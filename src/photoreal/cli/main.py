@@ -15,14 +15,15 @@ from photoreal.cli.eval import Eval
 from photoreal.cli.export import Export
 from photoreal.cli.reconstruct import Reconstruct
 from photoreal.cli.render import Render
-from photoreal.cli.solve import Solve
-from photoreal.cli.splat import Splat
+from photoreal.cli.stages.mesh import Mesh
+from photoreal.cli.stages.solve import Solve
+from photoreal.cli.stages.splat import Splat
 from photoreal.cli.synth import Synth
 from photoreal.cli.view import View
 from photoreal.core import PhotorealError
 from photoreal.stages import PRESETS, ReconstructConfig, preset
 
-_DESCRIPTION = "Photographs in, photoreal 3D out: cameras, Gaussian splats, renders and a report."
+_DESCRIPTION = "Photographs in, photoreal 3D out: cameras, Gaussian splats, a textured mesh, renders and a report."
 
 
 class _Verb(Protocol):
@@ -77,7 +78,10 @@ def _verbs(words: list[str]) -> object:
     return (
         Annotated[Reconstruct, tyro.conf.subcommand("reconstruct", default=Reconstruct(config=config))]
         | Annotated[Solve, tyro.conf.subcommand("solve", default=Solve(config=config))]
-        | Annotated[Splat, tyro.conf.subcommand("splat", default=Splat(fit=config.fit, film=config.film))]
+        | Annotated[
+            Splat, tyro.conf.subcommand("splat", default=Splat(fit=config.fit, mesh=config.mesh, film=config.film))
+        ]
+        | Annotated[Mesh, tyro.conf.subcommand("mesh", default=Mesh(mesh=config.mesh))]
         | Annotated[Render, tyro.conf.subcommand("render")]
         | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[View, tyro.conf.subcommand("view")]

@@ -39,6 +39,15 @@ class Reconstruct:
         print(summary(self.out, record))
 
 
+def _judged(render: dict[str, float]) -> str:
+    """What the mesh reaches on held-out photos."""
+    if not math.isfinite(render.get("mesh_psnr", math.nan)):
+        return ""
+    return f", held out: PSNR {render['mesh_psnr']:.2f} dB" + (
+        f", LPIPS {render['mesh_lpips']:.3f}" if "mesh_lpips" in render else ""
+    )
+
+
 def policy_of(*, resume: bool, overwrite: bool) -> ClaimPolicy:
     """What may be done with a folder that holds a scene.
 
@@ -53,7 +62,8 @@ def policy_of(*, resume: bool, overwrite: bool) -> ClaimPolicy:
 def summary(folder: Path, record: RunRecord) -> str:
     """What a run gave, in a few lines."""
     found = {stage.name: stage for stage in record.stages}
-    solve, splat, render = (found[name].figures if name in found else {} for name in ("solve", "splat", "render"))
+    stages = ("solve", "splat", "mesh", "render")
+    solve, splat, mesh, render = (found[name].figures if name in found else {} for name in stages)
     lines = [f"{len(record.photos)} photos used, {len(record.left_out)} left out"]
     lines += [f"  left out: {item['name']}: {item['reason']}" for item in record.left_out[:5]]
     if len(record.left_out) > 5:
@@ -63,11 +73,14 @@ def summary(folder: Path, record: RunRecord) -> str:
         shares = [f"PSNR {render['psnr']:.2f} dB", f"SSIM {render['ssim']:.3f}"]
         shares += [f"LPIPS {render['lpips']:.3f}"] if "lpips" in render else []
         lines.append(f"{len(record.held_out)} held-out photos: " + ", ".join(shares))
+    if mesh:
+        lines.append(f"mesh: {mesh['faces']:,.0f} triangles" + _judged(render))
     spent = ", ".join(f"{stage.name} {stage.seconds:.0f} s" for stage in record.stages)
     models = "; ".join(f"{stage.name}: {stage.model}" for stage in record.stages)
     lines += [
         f"time: {spent}",
         f"models: {models}",
+        *([f"mesh: {folder / 'mesh.glb'}"] if mesh else []),
         f"report: {folder / 'report.html'}",
         f"look: photoreal view {folder}",
     ]

@@ -16,7 +16,7 @@ from photoreal.core.errors import (
 )
 from photoreal.core.gaussians import Gaussians, join
 from photoreal.core.maps import Depths, Features
-from photoreal.core.meshes import TexturedMesh
+from photoreal.core.meshes import Mesh, TexturedMesh
 from photoreal.core.photos import Photos
 from photoreal.core.points import Points, Tracks
 from photoreal.core.transforms import (
@@ -41,6 +41,7 @@ __all__ = [
     "Features",
     "FormatError",
     "Gaussians",
+    "Mesh",
     "MissingDependencyError",
     "MissingWeightsError",
     "PhotorealError",

@@ -1,7 +1,9 @@
 """Per-pixel maps: depth and features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,6 +18,19 @@ class Depths(Value):
     """World units, finite everywhere; meaningless where the confidence is 0."""
     confidence: Float[Tensor, "V H W"]
     """At least 0; 0 = no depth here."""
+
+    def __len__(self) -> int:
+        return len(self.depth)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.depth.shape[-2], self.depth.shape[-1]
+
+    def take(self, indices: Sequence[int]) -> "Depths":
+        """The maps at `indices`, in that order."""
+        index = torch.as_tensor(list(indices), dtype=torch.long, device=self.depth.device)
+        return Depths(self.depth[index], self.confidence[index])
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from photoreal.io.colmap import PosedReading, read_colmap, write_colmap
 from photoreal.io.exif import Exif, focal_hint, read_exif
 from photoreal.io.files import atomic_folder, atomic_path, clean_partials, locked, read_json, write_json, writing
 from photoreal.io.lens import Lens, opencv_lens, undistort
+from photoreal.io.meshes.glb import GlbConfig, read_glb, write_glb, write_seen
+from photoreal.io.meshes.obj import write_obj
 from photoreal.io.nerfstudio import read_nerfstudio, read_nerfstudio_cameras, write_nerfstudio
 from photoreal.io.photos import PhotoReading, ReadConfig, Skipped, read_photos
 from photoreal.io.ply import read_gaussians_ply, read_points, write_gaussians_ply, write_points
@@ -30,6 +32,7 @@ from photoreal.io.video import VideoConfig, read_video
 __all__ = [
     "ClaimPolicy",
     "Exif",
+    "GlbConfig",
     "ImageFormat",
     "LeftOutRecord",
     "Lens",
@@ -59,6 +62,7 @@ __all__ = [
     "read_exif",
     "read_gaussians",
     "read_gaussians_ply",
+    "read_glb",
     "read_json",
     "read_nerfstudio",
     "read_nerfstudio_cameras",
@@ -74,10 +78,13 @@ __all__ = [
     "write_depths",
     "write_gaussians",
     "write_gaussians_ply",
+    "write_glb",
     "write_json",
     "write_nerfstudio",
+    "write_obj",
     "write_points",
     "write_run",
+    "write_seen",
     "write_spz",
     "write_tensors",
     "writing",

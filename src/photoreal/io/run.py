@@ -38,6 +38,7 @@ SCENE_ENTRIES = (
     "gaussians.spz",
     "background.safetensors",
     "mesh.glb",
+    "mesh_seen.png",
     "renders",
     "orbit.mp4",
     "report.html",

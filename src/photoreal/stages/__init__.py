@@ -1,7 +1,8 @@
 """Stages: each turns what a scene folder holds into what it holds next, tells its progress, is kept in `run.json`."""
 
-from photoreal.stages.config import PRESETS, FilmConfig, Preset, ReconstructConfig, preset
+from photoreal.stages.config import PRESETS, FilmConfig, MeshConfig, Preset, ReconstructConfig, preset
 from photoreal.stages.ledger import fingerprint, plain, run_stage, source_fingerprint, stage_of
+from photoreal.stages.meshes import MESH_FILES, mesh_stage, read_mesh
 from photoreal.stages.options import check_options
 from photoreal.stages.progress import Outcome, Progress
 from photoreal.stages.renders import compare, means, perceptual_network, render, render_stage, save
@@ -11,9 +12,11 @@ from photoreal.stages.splats import SPLAT_FILES, read_splats, splat_stage, split
 
 __all__ = [
     "CAMERA_FILES",
+    "MESH_FILES",
     "PRESETS",
     "SPLAT_FILES",
     "FilmConfig",
+    "MeshConfig",
     "Outcome",
     "Preset",
     "Progress",
@@ -22,9 +25,11 @@ __all__ = [
     "compare",
     "fingerprint",
     "means",
+    "mesh_stage",
     "perceptual_network",
     "plain",
     "preset",
+    "read_mesh",
     "read_splats",
     "render",
     "render_stage",

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from photoreal.align import DRAFT_SFM, SfmConfig
-from photoreal.io import ReadConfig, VideoConfig
+from photoreal.io import GlbConfig, ReadConfig, VideoConfig
+from photoreal.mesh import SurfaceConfig, TextureConfig
 from photoreal.splat import DensityConfig, FitConfig
 
 Preset = Literal["draft", "standard", "best"]
@@ -24,6 +25,24 @@ class FilmConfig:
 
 
 @dataclass(frozen=True)
+class MeshConfig:
+    """The textured mesh."""
+
+    make: bool = True
+    """Whether to make one."""
+    depth: Literal["median", "expected"] = "median"
+    """Which depth of the splats is fused."""
+    depth_side: int = 480
+    """Pixels of the longer side of the depth maps; the voxels follow from it."""
+    surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    """The surface."""
+    texture: TextureConfig = field(default_factory=TextureConfig)
+    """The texture."""
+    file: GlbConfig = field(default_factory=GlbConfig)
+    """The file."""
+
+
+@dataclass(frozen=True)
 class ReconstructConfig:
     """How photographs become a scene."""
 
@@ -35,6 +54,8 @@ class ReconstructConfig:
     """Finding cameras."""
     fit: FitConfig = field(default_factory=FitConfig)
     """Fitting splats."""
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+    """The textured mesh."""
     film: FilmConfig = field(default_factory=FilmConfig)
     """The film."""
     hold_out: int = 8
@@ -45,22 +66,29 @@ class ReconstructConfig:
     """The same seed gives the same result on the same machine."""
 
 
+_LEVEL = 0.02
+"""Splats that agree with the depth they make cost 0.2 dB of their own renders and give the mesh 1 dB."""
+
 PRESETS: dict[Preset, ReconstructConfig] = {
     "draft": ReconstructConfig(
         read=ReadConfig(max_side=800),
         sfm=DRAFT_SFM,
         video=VideoConfig(frames=40),
-        fit=FitConfig(steps=1800, max_gaussians=45_000, coarse=((0.25, 0.25), (0.75, 0.5))),
+        fit=FitConfig(steps=1800, max_gaussians=45_000, coarse=((0.25, 0.25), (0.75, 0.5)), normals=_LEVEL),
+        mesh=MeshConfig(
+            depth_side=400, surface=SurfaceConfig(faces=60_000), texture=TextureConfig(side=2048, rounds=4)
+        ),
         film=FilmConfig(frames=72, side=480),
     ),
     "standard": ReconstructConfig(
         read=ReadConfig(max_side=1280),
-        fit=FitConfig(steps=7000, max_gaussians=200_000, density=DensityConfig(every=100)),
+        fit=FitConfig(steps=7000, max_gaussians=200_000, density=DensityConfig(every=100), normals=_LEVEL),
     ),
     "best": ReconstructConfig(
         read=ReadConfig(max_side=1600),
         video=VideoConfig(frames=120),
-        fit=FitConfig(steps=30_000, max_gaussians=500_000, density=DensityConfig(every=100)),
+        fit=FitConfig(steps=30_000, max_gaussians=500_000, density=DensityConfig(every=100), normals=_LEVEL),
+        mesh=MeshConfig(depth_side=800, surface=SurfaceConfig(faces=300_000), texture=TextureConfig(side=8192)),
         film=FilmConfig(frames=240, side=960),
     ),
 }

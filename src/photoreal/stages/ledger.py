@@ -14,6 +14,7 @@ from photoreal import __version__
 from photoreal.io import RunRecord, StageRecord, write_run
 from photoreal.stages.progress import Outcome, Progress
 
+_ORDER = ("solve", "splat", "mesh", "render")
 Work = Generator[Progress, None, Outcome]
 
 
@@ -56,16 +57,16 @@ def run_stage(
 ) -> Generator[Progress, None, RunRecord]:
     """Do a stage unless the record has it with the same fingerprint; returns the record with the stage in it.
 
-    A stage of which an entry that it `makes` is gone from the folder is not done; one that is done anew takes with it
-    all that came after it.
+    A stage of which an entry that it `makes` is gone from the folder is not done; one that is done takes with it all
+    that come after it in the order of stages.
     """
     done = stage_of(record, name)
     if done is not None and done.fingerprint == print_ and all((folder / made).exists() for made in makes):
         yield Progress(name, "done before", 1, 1)
         return record
-    if done is not None:
-        names = [stage.name for stage in record.stages]
-        record = dataclasses.replace(record, stages=record.stages[: names.index(name)])
+    before = [stage for stage in record.stages if _ORDER.index(stage.name) < _ORDER.index(name)]
+    if len(before) < len(record.stages):
+        record = dataclasses.replace(record, stages=before)
         write_run(folder, record)
     started = time.perf_counter()
     outcome = yield from work()

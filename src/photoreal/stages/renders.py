@@ -1,6 +1,6 @@
 """The splats of a scene folder in; pictures of its held-out cameras, how good they are, and a film out."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import torch
@@ -8,14 +8,16 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from photoreal.core import Cameras, MissingWeightsError, bytes_from_unit, unit_from_bytes
-from photoreal.io import atomic_folder, read_capture
+from photoreal.core import Cameras, Capture, Mesh, MissingWeightsError, bytes_from_unit, pixel_rays, unit_from_bytes
+from photoreal.io import atomic_folder, read_capture, read_run
 from photoreal.io.files import remove, writing
+from photoreal.mesh import camera_hits, render_mesh
 from photoreal.metrics import lpips, match_colours, psnr, ssim
 from photoreal.models import LpipsAlex, PerceptualNetwork
 from photoreal.splat import Splats, background_image, render_colour
 from photoreal.stages.config import FilmConfig
-from photoreal.stages.ledger import Work
+from photoreal.stages.ledger import Work, stage_of
+from photoreal.stages.meshes import read_mesh
 from photoreal.stages.progress import Outcome, Progress
 from photoreal.stages.splats import read_splats
 from photoreal.view import orbit_cameras, write_film
@@ -36,6 +38,8 @@ def render_stage(folder: Path, held_out: list[str], film: FilmConfig) -> Work:
             save(partial / "held_out" / f"{name}.png", image)
             photo, mask = unit_from_bytes(scene.capture.photos.images[view]), scene.capture.photos.masks[view]
             figures |= {f"{key}/{name}": value for key, value in compare(image, photo, mask, network).items()}
+        if stage_of(read_run(folder), "mesh") is not None:
+            figures |= yield from _mesh_renders(folder, partial / "mesh", scene.capture, held_out, network)
     figures |= means(figures)
     if film.frames:
         cameras = orbit_cameras(
@@ -52,6 +56,37 @@ def render_stage(folder: Path, held_out: list[str], film: FilmConfig) -> Work:
         figures,
         notes=notes,
     )
+
+
+def _mesh_renders(
+    folder: Path, to: Path, capture: Capture, held_out: list[str], network: PerceptualNetwork | None
+) -> Generator[Progress, None, dict[str, float]]:
+    """Pictures of the mesh from the held-out cameras, with its texture and without, and figures of the former."""
+    mesh = read_mesh(folder)
+    figures: dict[str, float] = {}
+    to.mkdir()
+    for done, name in enumerate(held_out):
+        yield Progress("render", "held-out photos of the mesh", done, len(held_out))
+        view = capture.photos.names.index(name)
+        camera = capture.cameras.take([view])
+        image, _ = render_mesh(mesh, camera)
+        save(to / f"{name}.png", image)
+        save(to / f"{name}.clay.png", clay(mesh.shape, camera))
+        photo, mask = unit_from_bytes(capture.photos.images[view]), capture.photos.masks[view]
+        figures |= {f"mesh_{key}/{name}": value for key, value in compare(image, photo, mask, network).items()}
+    return figures
+
+
+def clay(mesh: Mesh, camera: Cameras) -> Float[Tensor, "3 H W"]:
+    """The shape alone: grey, lit from the camera, white where there is nothing."""
+    hits = camera_hits(mesh, camera)
+    towards = (
+        torch.nn.functional.normalize(pixel_rays(camera)[0].double(), dim=-1)
+        @ camera.cam_from_world[0, :3, :3].double()
+    )
+    normal = mesh.face_normals[hits.face.clamp_min(0).long()].double()
+    shade = 0.15 + 0.75 * (normal * towards).sum(-1).abs()
+    return torch.where(hits.face >= 0, shade, torch.ones_like(shade)).float().expand(3, -1, -1)
 
 
 def render(splats: Splats, camera: Cameras) -> Float[Tensor, "3 H W"]:

@@ -15,8 +15,10 @@ from photoreal.core import (
     fit_similarity,
     transform_points,
     unit_from_bytes,
+    unproject,
 )
 from photoreal.io import image_paths, read_capture, read_nerfstudio_cameras, read_run
+from photoreal.mesh import render_mesh
 from photoreal.metrics import (
     accuracy,
     completeness,
@@ -27,6 +29,8 @@ from photoreal.metrics import (
     translation_errors,
 )
 from photoreal.splat import rasterize_numba
+from photoreal.stages.ledger import stage_of
+from photoreal.stages.meshes import read_mesh
 from photoreal.stages.renders import compare, means, perceptual_network, render
 from photoreal.stages.splats import read_splats
 from photoreal.synth import read_depths
@@ -37,9 +41,11 @@ _SAMPLES = 100_000
 def score(folder: Path, truth: Path | None = None) -> dict[str, float | None]:
     """Figures by name; None where something could not be measured.
 
-    On held-out photos: PSNR, SSIM, LPIPS. With `truth` (a transforms.json, or a folder that holds one and maybe
-    depth/NAME.png in millimetres and mesh.ply): rotation errors in degrees and AUC of the poses, depth error, accuracy,
-    completeness and F-score at 1 % of the extent, after the similarity that brings the cameras' centres together.
+    On held-out photos: PSNR, SSIM, LPIPS of the splats, and with the prefix mesh_ of the mesh. With `truth` (a
+    transforms.json, or a folder that holds one and maybe depth/NAME.png in millimetres and mesh.ply): rotation errors
+    in degrees and AUC of the poses, depth error, and for points and mesh accuracy, completeness and F-scores at 0.5 %
+    and 1 % of the extent, after the similarity that brings the cameras' centres together. The true surface is what the
+    depth maps see, thinned to be even; without them it is the true mesh. Lengths are shares of its largest side.
 
     Raises:
         SceneError: the folder holds no finished scene.
@@ -53,12 +59,17 @@ def score(folder: Path, truth: Path | None = None) -> dict[str, float | None]:
 
 def _on_held_out(folder: Path) -> dict[str, float | None]:
     scene, splats, (network, _) = read_capture(folder), read_splats(folder), perceptual_network()
+    record = read_run(folder)
+    mesh = read_mesh(folder) if stage_of(record, "mesh") is not None else None
     found: dict[str, float] = {}
-    for name in read_run(folder).held_out:
+    for name in record.held_out:
         view = scene.capture.photos.names.index(name)
         photo, mask = unit_from_bytes(scene.capture.photos.images[view]), scene.capture.photos.masks[view]
         image = render(splats, scene.capture.cameras.take([view]))
         found |= {f"{key}/{name}": value for key, value in compare(image, photo, mask, network).items()}
+        if mesh is not None:
+            image, _ = render_mesh(mesh, scene.capture.cameras.take([view]))
+            found |= {f"mesh_{key}/{name}": value for key, value in compare(image, photo, mask, network).items()}
     empty = dict.fromkeys(("psnr", "ssim", "lpips"))
     return empty | means(found)
 
@@ -83,7 +94,7 @@ def _against(folder: Path, truth: Path) -> dict[str, float | None]:
     if truth.is_dir():
         maps = [truth / "depth" / f"{Path(names[j]).stem}.png" for _, j in pairs]
         figures |= _depth(folder, ours, theirs, truth_from_scene, maps)
-        figures |= _surface(scene.points, truth_from_scene, truth)
+        figures |= _surfaces(folder, scene.points, truth_from_scene, _true_samples(truth, theirs, maps))
     return figures
 
 
@@ -109,17 +120,46 @@ def _depth(
     return {"depth_abs_rel": float(abs_rel), "depth_delta1": float(delta1)}
 
 
-def _surface(points: Points, truth_from_scene: Float[Tensor, "4 4"], truth: Path) -> dict[str, float | None]:
-    """The points against random samples of the true mesh; lengths as shares of the mesh's largest side."""
-    path = truth / "mesh.ply"
-    if not path.is_file() or not len(points):
-        return {"points_accuracy": None, "points_completeness": None, "points_f_score_1_percent": None}
-    mesh = trimesh.load_mesh(path)
-    samples = torch.from_numpy(np.asarray(trimesh.sample.sample_surface(mesh, _SAMPLES, seed=0)[0])).double()
+def _true_samples(truth: Path, cameras: Cameras, maps: list[Path]) -> Float[Tensor, "N 3"]:
+    """Points spread evenly over the true surface; none where nothing is known of it."""
+    known = [i for i, path in enumerate(maps) if path.is_file()]
+    if known:
+        depths = read_depths([maps[i] for i in known])
+        seen = unproject(cameras.take(known).map(Tensor.float).resized(depths.size), depths.depth)
+        return _thinned(seen[depths.confidence > 0].double())
+    if (truth / "mesh.ply").is_file():
+        samples = trimesh.sample.sample_surface(trimesh.load_mesh(truth / "mesh.ply"), _SAMPLES, seed=0)[0]
+        return torch.from_numpy(np.asarray(samples)).double()
+    return torch.empty(0, 3, dtype=torch.float64)
+
+
+def _thinned(points: Float[Tensor, "N 3"]) -> Float[Tensor, "M 3"]:
+    """One point, the first, in each cube of a five hundredth of the extent; at most `_SAMPLES`, by chance."""
+    low, high = points.amin(0), points.amax(0)
+    cubes = torch.floor((points - low) / ((high - low).max() / 500).clamp_min(1e-12)).long()
+    _, first = np.unique(((cubes[:, 0] * 512 + cubes[:, 1]) * 512 + cubes[:, 2]).numpy(), return_index=True)
+    chosen = torch.randperm(len(first), generator=torch.Generator().manual_seed(0))[:_SAMPLES]
+    return points[torch.from_numpy(first)[chosen]]
+
+
+def _surfaces(
+    folder: Path, points: Points, truth_from_scene: Float[Tensor, "4 4"], samples: Float[Tensor, "N 3"]
+) -> dict[str, float | None]:
     placed = transform_points(truth_from_scene, points.positions.double())
+    figures = _against_samples("points", placed, samples)
+    if stage_of(read_run(folder), "mesh") is None:
+        return figures
+    mesh = read_mesh(folder)
+    surface = trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces[~mesh.background].numpy(), process=False)
+    spread = torch.from_numpy(np.asarray(trimesh.sample.sample_surface(surface, _SAMPLES, seed=0)[0])).double()
+    return figures | _against_samples("mesh", transform_points(truth_from_scene, spread), samples)
+
+
+def _against_samples(name: str, placed: Float[Tensor, "N 3"], samples: Float[Tensor, "M 3"]) -> dict[str, float | None]:
+    keys = ("accuracy", "completeness", "chamfer", "f_score_half_percent", "f_score_1_percent")
+    if not len(placed) or not len(samples):
+        return dict.fromkeys(f"{name}_{key}" for key in keys)
     extent = float((samples.max(0).values - samples.min(0).values).max())
-    return {
-        "points_accuracy": accuracy(placed, samples) / extent,
-        "points_completeness": completeness(placed, samples) / extent,
-        "points_f_score_1_percent": f_score(placed, samples, threshold=extent / 100),
-    }
+    near, far = accuracy(placed, samples) / extent, completeness(placed, samples) / extent
+    scores = [f_score(placed, samples, threshold=extent * share) for share in (0.005, 0.01)]
+    return {f"{name}_{key}": value for key, value in zip(keys, (near, far, (near + far) / 2, *scores), strict=True)}

@@ -19,7 +19,7 @@ from photoreal.view.wording import MISSING, counted, duration, memory, whole
 
 REPORT_NAME = "report.html"
 
-_STAGE_TITLES = {"read": "Reading", "solve": "Cameras", "splat": "Gaussians", "render": "Renders"}
+_STAGE_TITLES = {"read": "Reading", "solve": "Cameras", "splat": "Gaussians", "mesh": "Mesh", "render": "Renders"}
 _FIGURE_TITLES = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "gaussians": "Gaussians"}
 _CURVES = {
     "loss": Curve("Loss", (), "log"),
@@ -30,12 +30,13 @@ _OPENERS = (
     ("gaussians.ply", "the Gaussians, complete", "SuperSplat, Brush, and other viewers of splats in PLY"),
     ("gaussians.spz", "the Gaussians, compressed", "Spark for three.js, and other viewers of SPZ"),
     ("mesh.glb", "the textured mesh", "Blender, any glTF viewer"),
+    ("mesh_seen.png", "where on the mesh's texture pages a photograph gave the colour", "any image viewer"),
     ("points.ply", "the points", "MeshLab, CloudCompare, Blender"),
     ("sparse/0", "cameras and points in COLMAP's form; the folder as a whole is a COLMAP dataset",
      "COLMAP, gsplat, OpenSplat, Brush"),
     ("transforms.json", "cameras in nerfstudio's form", "nerfstudio, instant-ngp"),
     ("images", "the photographs, undistorted", "any image viewer"),
-    ("renders", "what the cameras would see of the Gaussians", "any image viewer"),
+    ("renders", "what the cameras would see of the Gaussians and of the mesh", "any image viewer"),
     ("orbit.mp4", "the film", "any video player"),
     ("capture.json", "cameras and names, exactly", "photoreal"),
     ("background.safetensors", "what lies behind the Gaussians", "photoreal"),
@@ -86,6 +87,7 @@ def _body(evidence: Evidence) -> Iterator[Content]:
     yield tag(
         "main",
         sections.held_out(evidence),
+        sections.mesh(evidence),
         sections.cameras(evidence),
         _curves(evidence.record),
         _stages(evidence.record),
@@ -176,7 +178,7 @@ def _opening(folder: Path) -> Markup:
     commands = (
         (f"photoreal view {place}", "walk through it in the browser: Gaussians, points, cameras with their photos"),
         (f"photoreal render {place}", "make new pictures and films"),
-        (f"photoreal export {place} --to spz", "write another format: ply, spz, colmap or nerfstudio"),
+        (f"photoreal export {place} --to spz", "write another format: ply, spz, glb, obj, colmap or nerfstudio"),
         (f"photoreal eval {place}", "measure it again"),
     )
     lines = [tag("tr", tag("td", tag("code", command)), tag("td", words)) for command, words in commands]

@@ -1,5 +1,6 @@
 """The sections of a report that show: headline, photos, cameras, held-out photos."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -253,6 +254,34 @@ def _trial(evidence: Evidence, item: Held) -> Markup:
         title,
         tag("div", *trio, class_="trio", role="group", tabindex="0", aria_label=label, style=_aspect(comparison.photo)),
         class_="trial",
+    )
+
+
+def mesh(evidence: Evidence) -> Content:
+    """The mesh from the camera of the typical held-out photo: photo, texture, shape; nothing where there is no mesh."""
+    made = stage(evidence.record, "mesh").figures
+    if not evidence.held or not made:
+        return None
+    item = typical(evidence.held)
+    home = evidence.folder / "renders" / "mesh"
+    try:
+        pictures = [embed_file(home / f"{item.name}{kind}.png", 960, quality=82) for kind in ("", ".clay")]
+    except FormatError as error:
+        return section("Mesh", tag("p", str(error), class_="quiet"))
+    found = stage(evidence.record, "render").figures
+    told = [f"{name} {value}" for name, value in figures_of({k: found.get(f"mesh_{k}", math.nan) for k in _UNITS})]
+    words = f"{counted(int(made.get('faces', 0)), 'triangle')}, {counted(int(made.get('pages', 0)), 'texture page')}"
+    words += f" of {whole(int(made.get('page_side', 0)))} texels a side"
+    words += f"; on the held-out photographs {', '.join(told)}." if told else "."
+    figures = [
+        tag("figure", _image(picture, f"{what} {item.name}"))
+        for picture, what in zip(pictures, ("Mesh from the camera of", "Shape from the camera of"), strict=True)
+    ]
+    label = f"{item.name}: textured mesh, its shape"
+    return section(
+        "Mesh",
+        tag("p", f"From the camera of {item.name}, left with its texture, right the shape alone. {words}"),
+        tag("div", *figures, class_="trio", role="group", tabindex="0", aria_label=label, style=_aspect(pictures[0])),
     )
 
 

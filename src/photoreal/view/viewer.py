@@ -24,6 +24,7 @@ from photoreal.core import (
     project,
     quaternion_from_matrix,
 )
+from photoreal.io.meshes.glb import read_glb
 from photoreal.io.run import RUN_NAME, read_run
 from photoreal.io.scene import gaussians_path, read_capture, read_gaussians
 from photoreal.view.gaze import Gaze, gaze
@@ -31,6 +32,10 @@ from photoreal.view.gaze import Gaze, gaze
 _Y0 = 0.28209479177387814
 """The spherical harmonic of degree 0."""
 _PHOTO_SIDE = 400
+_UPRIGHT = (0.5**0.5, 0.5**0.5, 0.0, 0.0)
+"""wxyz: takes glTF's y, which is up, to the world's z."""
+_HIDDEN = ("Mesh", "Wireframe", "Points")
+"""Shown at first only where there are no splats."""
 _FAINTEST = 1 / 255
 """Gaussians of less opacity cannot be seen and are not sent."""
 
@@ -42,12 +47,14 @@ class _Shown:
     """What can be switched on and off."""
 
     splats: viser.GaussianSplatHandle | None
+    mesh: tuple[viser.SceneNodeHandle, ...]
+    wires: tuple[viser.SceneNodeHandle, ...]
     points: viser.PointCloudHandle
     frustums: tuple[viser.CameraFrustumHandle, ...]
 
 
 def serve(folder: Path, *, port: int = 8080, host: str = "127.0.0.1") -> viser.ViserServer:
-    """A running server that shows the scene: Gaussians, points, and cameras with their photos, a switch for each.
+    """A running server that shows the scene: Gaussians, mesh, wireframe, points, cameras, with a switch for each.
 
     A click on a camera flies there and takes its frustum out of the way. Gaussians are shown in the colour and opacity
     that do not depend on direction. Nothing outside this machine can connect unless `host` says so. Where `port` is
@@ -65,7 +72,14 @@ def serve(folder: Path, *, port: int = 8080, host: str = "127.0.0.1") -> viser.V
     first = clearest_view(scene.capture.cameras)
     _set_the_scene(server, scene.capture.cameras, look, first)
     frustums = _add_frustums(server, scene.capture, held_out)
-    shown = _Shown(_add_splats(server, splats) if splats else None, _add_points(server, scene.points, look), frustums)
+    mesh, wires = _add_mesh(server, folder / "mesh.glb") if (folder / "mesh.glb").is_file() else ((), ())
+    shown = _Shown(
+        _add_splats(server, splats) if splats else None,
+        mesh,
+        wires,
+        _add_points(server, scene.points, look),
+        frustums,
+    )
     _add_switches(server, shown)
     _make_way(frustums, first)
     log.info("serving %s at http://%s:%d", folder, host, server.get_port())
@@ -118,6 +132,19 @@ def _set_the_scene(server: viser.ViserServer, cameras: Cameras, look: Gaze, firs
 def _add_splats(server: viser.ViserServer, gaussians: Gaussians) -> viser.GaussianSplatHandle:
     centres, covariances, rgbs, opacities = splat_arrays(gaussians)
     return server.scene.add_gaussian_splats("/splats", centres, covariances, rgbs, opacities)
+
+
+def _add_mesh(
+    server: viser.ViserServer, path: Path
+) -> tuple[tuple[viser.SceneNodeHandle, ...], tuple[viser.SceneNodeHandle, ...]]:
+    """The textured mesh and its wireframe, both hidden at first; the file's axes are turned back to the world's."""
+    mesh = read_glb(path)
+    textured = server.scene.add_glb("/mesh", path.read_bytes(), wxyz=_UPRIGHT, visible=False)
+    surface = mesh.faces[~mesh.background].numpy()
+    wires = server.scene.add_mesh_simple(
+        "/wires", _array(mesh.vertices), surface, color=(40, 40, 40), wireframe=True, visible=False
+    )
+    return (textured,), (wires,)
 
 
 def _add_points(server: viser.ViserServer, points: Points, look: Gaze) -> viser.PointCloudHandle:
@@ -198,11 +225,13 @@ def fly(client: viser.ClientHandle, cameras: Cameras, view: int) -> None:
 def _add_switches(server: viser.ViserServer, shown: _Shown) -> None:
     groups = {
         "Gaussians": (shown.splats,) if shown.splats else (),
+        "Mesh": shown.mesh,
+        "Wireframe": shown.wires,
         "Points": (shown.points,),
         "Cameras": shown.frustums,
     }
     for name, handles in groups.items():
-        _add_switch(server, name, handles, initial=name != "Points" or shown.splats is None)
+        _add_switch(server, name, handles, initial=name not in _HIDDEN or shown.splats is None)
 
 
 def _add_switch(

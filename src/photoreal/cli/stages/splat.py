@@ -10,7 +10,7 @@ from photoreal.cli.reconstruct import summary
 from photoreal.io import read_run
 from photoreal.recipes import refit
 from photoreal.splat import FitConfig
-from photoreal.stages import FilmConfig, Preset, ReconstructConfig
+from photoreal.stages import FilmConfig, MeshConfig, Preset, ReconstructConfig
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Splat:
     """Which preset's options to start from."""
     fit: FitConfig = field(default_factory=FitConfig)
     """Fitting."""
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+    """The textured mesh."""
     film: FilmConfig = field(default_factory=FilmConfig)
     """The film."""
     hold_out: int = 8
@@ -36,6 +38,11 @@ class Splat:
         """Carry out the verb."""
         read_run(self.scene)
         config = ReconstructConfig(
-            fit=self.fit, film=self.film, hold_out=self.hold_out, held_out=self.held_out, seed=self.seed
+            fit=self.fit,
+            mesh=self.mesh,
+            film=self.film,
+            hold_out=self.hold_out,
+            held_out=self.held_out,
+            seed=self.seed,
         )
         print(summary(self.scene, show(refit(self.scene, config, preset=self.preset))))

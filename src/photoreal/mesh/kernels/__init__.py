@@ -1,0 +1,1 @@
+"""Kernels of the mesh room: arrays in, arrays out."""

@@ -1,0 +1,157 @@
+"""From depth maps to a clean surface of a wanted size."""
+
+import os
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Literal
+
+import fast_simplification
+import numpy as np
+import torch
+from torch import Tensor
+
+from photoreal.core import Cameras, CaptureError, Depths, Mesh
+from photoreal.mesh.surface.cleaning import close_holes, distances_to, smooth, without_floaters
+from photoreal.mesh.surface.confidence import confirmed
+from photoreal.mesh.surface.shell import shell
+from photoreal.mesh.surface.volume import BYTES_A_VOXEL, extract, fuse, touched
+
+_SHARE_OF_MEMORY = 0.6
+_SAMPLES = 20_000
+
+
+@dataclass(frozen=True)
+class SurfaceConfig:
+    """How depth maps become a surface."""
+
+    voxel: float = 0.0
+    """Side of a voxel in the scene's units; 0: 1.5 pixels of the depth maps at the median depth."""
+    truncation: float = 4.0
+    """Depths are trusted to within so many voxels."""
+    tolerance: float = 0.02
+    """Two views confirm each other where their depths agree within this share."""
+    alone: float = 0.0
+    """What a depth is worth that no other view confirms or contradicts, beside one that all confirm."""
+    far: float = 4.0
+    """What is farther than so many median depths is background, not surface."""
+    floaters: float = 0.005
+    """Loose parts with less than this share of the largest part's area are removed."""
+    holes: float = 30.0
+    """Holes with a shorter border than so many voxels are closed; larger ones stay open."""
+    smoothing: int = 5
+    """Rounds of smoothing that does not shrink."""
+    photometric: bool = True
+    """Whether to move the surface to where the photographs agree."""
+    faces: int = 100_000
+    """Triangles of the surface at most."""
+    background: Literal["shell", "none"] = "shell"
+    """shell: a coarse outer shell carries sky and distance; none: they are left out."""
+
+
+@dataclass(frozen=True)
+class SurfaceStep:
+    """How far the surface is."""
+
+    phase: str
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A surface and how it came to be."""
+
+    mesh: Mesh
+    background: Tensor
+    """Bool [F]: faces of the outer shell."""
+    voxel: float
+    """Side of a voxel, world units."""
+    figures: dict[str, float]
+
+
+def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Generator[SurfaceStep, None, Surface]:
+    """Confirm, fuse, extract and clean: a dense surface; `finish_surface` makes it small.
+
+    Raises:
+        CaptureError: there are fewer than 2 views, no view confirms another, or memory would not suffice.
+    """
+    if len(depths) < 2:
+        raise CaptureError(f"{len(depths)} view is not enough for a surface; 2 that see the same place are needed")
+    yield SurfaceStep("confirming depths")
+    believed = confirmed(depths, cameras, tolerance=config.tolerance, alone=config.alone, far=config.far)
+    if not bool((believed.confidence > 0).any()):
+        raise CaptureError(
+            f"no depth of {len(depths)} views is confirmed by another within {config.tolerance:.0%}; they see "
+            "nothing in common, or the splats are too vague"
+        )
+    yield SurfaceStep("fusing")
+    voxel = config.voxel or _voxel_of(believed, cameras)
+    check_memory(believed, cameras, voxel, config.truncation)
+    volume = fuse(lambda: [(believed, cameras)], torch.zeros(3), voxel, truncation=config.truncation)
+    yield SurfaceStep("extracting")
+    raw, _ = extract(volume, least=0.3 if config.alone == 0 else 0.3 * config.alone)
+    blocks = float(len(volume.keys))
+    del volume
+    mesh = without_floaters(raw, share=config.floaters)
+    mesh, closed = close_holes(mesh, perimeter=config.holes * voxel)
+    mesh = smooth(mesh, rounds=config.smoothing)
+    figures = {"voxel": voxel, "blocks": blocks, "faces_before": float(len(mesh.faces)), "holes_closed": float(closed)}
+    return Surface(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool), voxel, figures)
+
+
+def finish_surface(dense: Surface, depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Surface:
+    """The surface with at most the wanted number of faces, the error of that told, and the outer shell around it."""
+    small = simplify(dense.mesh, config.faces)
+    none = Mesh(small.vertices[:0], small.faces[:0])
+    outer = shell(small, depths, cameras) if config.background == "shell" else none
+    whole = Mesh(
+        torch.cat([small.vertices, outer.vertices]), torch.cat([small.faces, outer.faces + len(small.vertices)])
+    )
+    background = torch.arange(len(whole.faces)) >= len(small.faces)
+    figures = dense.figures | _error_of(dense.mesh, small) | {"faces": float(len(small.faces))}
+    return Surface(whole, background, dense.voxel, figures)
+
+
+def simplify(mesh: Mesh, faces: int) -> Mesh:
+    """At most so many faces, by collapsing the edges that change least (quadrics, Garland and Heckbert 1997)."""
+    if len(mesh.faces) <= faces:
+        return mesh
+    vertices, triangles = fast_simplification.simplify(
+        mesh.vertices.float().numpy(), mesh.faces.numpy().astype(np.int32), target_count=faces, agg=5
+    )[:2]
+    return Mesh(torch.from_numpy(np.asarray(vertices)).float(), torch.from_numpy(np.asarray(triangles)).long())
+
+
+def check_memory(depths: Depths, cameras: Cameras, voxel: float, truncation: float) -> None:
+    """Refuse a volume that would not fit.
+
+    Raises:
+        CaptureError: it would take more than its share of the memory that is free; the text offers a size.
+    """
+    free = _free_memory()
+    needed = len(touched(lambda: [(depths, cameras)], torch.zeros(3), voxel, truncation)) * 512 * BYTES_A_VOXEL
+    if needed > _SHARE_OF_MEMORY * free:
+        # Blocks follow a surface: half the voxel, four times as many.
+        fits = voxel * (needed / (_SHARE_OF_MEMORY * free)) ** 0.5 * 1.1
+        raise CaptureError(
+            f"voxels of {voxel:.3g} would take {needed / 2**30:.1f} GiB of the {free / 2**30:.1f} GiB that are free; "
+            f"--mesh.surface.voxel {fits:.3g} would fit"
+        )
+
+
+def _free_memory() -> float:
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
+def _voxel_of(depths: Depths, cameras: Cameras) -> float:
+    known = depths.depth[depths.confidence > 0]
+    middle = float(known[:: max(1, len(known) // 1_000_000)].median())
+    return 1.5 * middle / float(cameras.intrinsics[:, 0, 0].median())
+
+
+def _error_of(mesh: Mesh, small: Mesh) -> dict[str, float]:
+    """How far the vertices before simplification are from the surface after it, world units."""
+    chosen = mesh.vertices[torch.randperm(len(mesh.vertices), generator=torch.Generator().manual_seed(0))[:_SAMPLES]]
+    found = distances_to(small, chosen)
+    return {"simplification_error": float(found.mean()), "simplification_error_95": float(found.quantile(0.95))}

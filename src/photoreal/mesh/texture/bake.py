@@ -1,0 +1,173 @@
+"""Photographs onto a surface."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from photoreal.core import Capture, Mesh, Points, TexturedMesh, bytes_from_unit, srgb_from_linear
+from photoreal.mesh.kernels.candidates import LIGHT, blend, survey
+from photoreal.mesh.texture.atlas import Atlas, unwrap
+from photoreal.mesh.texture.exposure import solve_gains
+from photoreal.mesh.texture.filling import diffuse, from_points
+from photoreal.mesh.texture.hits import texel_hits
+from photoreal.mesh.texture.refinement import refine
+from photoreal.mesh.texture.sightings import Sightings, sightings_of
+
+_BAND = 1 << 20
+"""Texels that are worked on at a time."""
+_FINER, _COARSER = 1.5, 8.0
+"""The texel's side is at most so many times smaller, or larger (far away), than the middle one."""
+
+
+@dataclass(frozen=True)
+class TextureConfig:
+    """How photographs become a texture."""
+
+    side: int = 4096
+    """Texels along the side of a page at most."""
+    pages: int = 4
+    """Pages at most; texels become larger where that is not enough."""
+    density: float = 1.2
+    """Texels along a pixel of the photo that sees a face best."""
+    sharpness: float = 4.0
+    """Photos are weighted by this power of their pixels per surface: 1 averages noise away, 8 takes nearly the best
+    photo alone."""
+    outliers: float = 3.0
+    """A photo that differs from the median by more than so many median differences is left out, for each texel."""
+    exposure: bool = True
+    """Bring all photos to one exposure and white balance."""
+    rounds: int = 8
+    """Corrections of the texture against the photographs; 0 makes none."""
+
+
+@dataclass(frozen=True)
+class BakeStep:
+    """How far the texture is."""
+
+    phase: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Baked:
+    """A texture and what is known of its making."""
+
+    mesh: TexturedMesh
+    gains: Float[Tensor, "V 3"]
+    """Linear light of each photo times this is at the texture's exposure."""
+    texel: float
+    """Side of a texel, median, world units."""
+
+
+def bake(
+    capture: Capture,
+    mesh: Mesh,
+    background: Bool[Tensor, " F"],
+    others: Points,
+    config: TextureConfig,
+    *,
+    tolerance: float,
+) -> Generator[BakeStep, None, Baked]:
+    """Unwrap a mesh and colour every texel from the photos that see it.
+
+    Texels that no photo sees take the colours of `others`, coloured points such as splats, and are not `seen`.
+    `background` marks faces of an outer shell. `tolerance`: how far, in world units, the mesh may be from the true
+    surface.
+    """
+    yield BakeStep("visibility", 0, 1)
+    sightings = sightings_of(capture, mesh, tolerance=tolerance)
+    if config.exposure:
+        sightings = sightings.replace(gains=solve_gains(sightings, mesh))
+    qualities = face_qualities(sightings, mesh)
+    yield BakeStep("unwrapping", 0, 1)
+    texel = texel_sizes(mesh, qualities, config)
+    atlas = unwrap(mesh, texel, side=config.side)
+    painted: list[tuple[Tensor, Tensor]] = []
+    for page in range(atlas.pages):
+        yield BakeStep("texture", page, atlas.pages)
+        painted.append(_paint(atlas, page, mesh, sightings, others, config))
+    pages, seen = (torch.stack(parts) for parts in zip(*painted, strict=True))
+    better = refine(pages, atlas, mesh, capture.cameras, sightings, qualities)
+    for done, refined in enumerate(islice(better, config.rounds)):
+        pages = refined
+        yield BakeStep("refining", done + 1, config.rounds)
+    textured = TexturedMesh(
+        vertices=mesh.vertices[atlas.source],
+        normals=mesh.vertex_normals[atlas.source],
+        faces=atlas.faces,
+        uvs=atlas.uvs / atlas.side,
+        face_pages=atlas.face_pages,
+        pages=bytes_from_unit(pages).permute(0, 3, 1, 2).contiguous(),
+        seen=seen,
+        background=background,
+    )
+    return Baked(textured, sightings.gains, float(texel.median()))
+
+
+def face_qualities(sightings: Sightings, mesh: Mesh) -> Float[Tensor, "F V"]:
+    """Pixels per surface of each face's middle in each photo, times the trust there; 0 where it is not seen."""
+    qualities = np.zeros((len(mesh.faces), len(sightings)), np.float32)
+    middles = mesh.vertices[mesh.faces].mean(1)
+    survey(
+        middles.float().numpy(), mesh.face_normals.float().numpy(), sightings.cameras.numpy(),
+        sightings.centres.numpy(),
+        sightings.depth.numpy(), sightings.trust.numpy(), np.float32(sightings.tolerance), qualities,
+    )  # fmt: skip
+    return torch.from_numpy(qualities)
+
+
+def texel_sizes(mesh: Mesh, qualities: Float[Tensor, "F V"], config: TextureConfig) -> Float[Tensor, " F"]:
+    """Side of a texel on each face, so that the best photo's pixel is `density` texels; even, and not too many."""
+    best = qualities.max(1).values
+    areas = mesh.face_areas
+    seen = best > 0
+    if not bool(seen.any()):
+        side = float((areas.sum() / (config.side**2 / 2)).sqrt())
+        return torch.full((len(areas),), side)
+    own = 1 / best.clamp_min(1e-30).sqrt() / config.density
+    order = torch.argsort(own[seen])
+    texels = torch.cumsum((areas / own.square())[seen][order], 0)
+    middle = own[seen][order][int(torch.searchsorted(texels, 0.5 * texels[-1]))]
+    texel = torch.where(seen, own.clamp(middle / _FINER, middle * _COARSER), _COARSER * middle)
+    wanted = float((areas / texel.square()).sum()) / 0.7
+    return texel * max(1.0, (wanted / (config.pages * config.side**2)) ** 0.5)
+
+
+def _paint(
+    atlas: Atlas, page: int, mesh: Mesh, sightings: Sightings, others: Points, config: TextureConfig
+) -> tuple[Float[Tensor, "S S 3"], Bool[Tensor, "S S"]]:
+    """A page's colours, sRGB in [0, 1], and which of them a photo gave."""
+    hits = texel_hits(atlas, page)
+    inside = torch.nonzero(hits.face.reshape(-1) >= 0)[:, 0]
+    light, seen = torch.zeros(atlas.side**2, 3), torch.zeros(atlas.side**2, dtype=torch.bool)
+    known = torch.zeros_like(seen)
+    normals = mesh.vertex_normals
+    for band in inside.split(_BAND):
+        corners = mesh.faces[hits.face.reshape(-1)[band].long()]
+        weights = hits.weights.reshape(-1, 2)[band]
+        weights = torch.cat([weights, 1 - weights.sum(1, keepdim=True)], 1)[..., None]
+        places = (mesh.vertices[corners] * weights).sum(1).float()
+        turned = torch.nn.functional.normalize((normals[corners] * weights).sum(1), dim=1).float()
+        colours, counts = np.zeros((len(band), 3), np.float32), np.zeros(len(band), np.int32)
+        blend(
+            places.numpy(), turned.numpy(), sightings.cameras.numpy(), sightings.centres.numpy(),
+            sightings.images.numpy(), sightings.depth.numpy(), sightings.trust.numpy(), sightings.gains.numpy(),
+            np.float32(sightings.tolerance), np.float32(config.sharpness), np.float32(config.outliers), LIGHT,
+            colours, counts,
+        )  # fmt: skip
+        found = torch.from_numpy(counts > 0)
+        guessed, there = from_points(places[~found], others, reach=8 * sightings.tolerance)
+        colours = torch.from_numpy(colours)
+        colours[~found] = guessed
+        light[band], seen[band] = colours, found
+        known[band] = found
+        known[band[~found]] = there
+    shape = (atlas.side, atlas.side)
+    filled = diffuse(light.reshape(*shape, 3).permute(2, 0, 1), known.reshape(shape))
+    return srgb_from_linear(filled).clamp(0, 1).permute(1, 2, 0), seen.reshape(shape)

@@ -1,0 +1,84 @@
+"""A surface moved along its normals to where the photographs agree."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags_array
+from scipy.sparse.linalg import cg
+from torch import Tensor
+
+from photoreal.core import Capture, Mesh
+from photoreal.mesh.kernels.stereo import sweep
+from photoreal.mesh.surface.topology import half_edges
+from photoreal.mesh.texture.sightings import sightings_of
+
+_OFFSETS = 13
+_SHARES = (3.0, 6.0)
+"""A round looks so many times finer than a voxel."""
+_LEAST = 0.5
+"""Patches that correlate less tell nothing."""
+_CURVED = 0.02
+"""A peak of less curvature (per step squared) is believed less: nothing there tells one offset from the next."""
+_STIFFNESS = 1.0
+"""How much neighbours hold each other, beside one sure observation."""
+_ROUNDS = 4
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def agree(mesh: Mesh, capture: Capture, *, voxel: float, tolerance: float) -> Iterator[Mesh]:
+    """Yield the mesh after each round; vertices move by at most two voxels, then one.
+
+    For each vertex a small patch of its tangent plane is swept along the normal, and the offset sought where the photo
+    that sees it best and others that see it correlate most (Gallup et al. 2007 sweep planes so; Vu et al. 2012 refine
+    meshes by the same likeness). Offsets are believed by height and sharpness of the peak and spread over the surface
+    by a membrane with robust weights, so that bare walls move with what is near.
+    """
+    for share in _SHARES:
+        step = voxel / share
+        scores = _scores(mesh, capture, step=step, tolerance=tolerance)
+        offset = _spread(mesh, *_peaks(scores), step)
+        mesh = Mesh(mesh.vertices + offset[:, None].to(mesh.vertices.dtype) * mesh.vertex_normals, mesh.faces)
+        yield mesh
+
+
+def _scores(mesh: Mesh, capture: Capture, *, step: float, tolerance: float) -> NDArray[np.float32]:
+    seen = sightings_of(capture, mesh, tolerance=tolerance)
+    greys = (seen.images.float() @ torch.tensor(_LUMA) / 255).contiguous()
+    scores = np.empty((len(mesh.vertices), _OFFSETS), np.float32)
+    sweep(
+        mesh.vertices.float().numpy(), mesh.vertex_normals.float().numpy(), seen.cameras.numpy(), seen.centres.numpy(),
+        greys.numpy(), seen.depth.numpy(), seen.trust.numpy(), np.float32(tolerance), np.float32(step), scores,
+    )  # fmt: skip
+    return scores
+
+
+def _peaks(scores: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The best offset of each vertex in steps, by a parabola through the peak, and how much to believe it."""
+    rows, best = np.arange(len(scores)), scores.argmax(1)
+    inner = (best > 0) & (best < _OFFSETS - 1)
+    middle = best.clip(1, _OFFSETS - 2)
+    before, peak, after = (scores[rows, middle + k].astype(np.float64) for k in (-1, 0, 1))
+    inner &= (before > -1.5) & (after > -1.5)
+    bend = np.where(inner, 2 * peak - before - after, 0.0)
+    share = np.where(bend > 1e-6, 0.5 * (after - before) / np.maximum(bend, 1e-6), 0.0).clip(-0.5, 0.5)
+    height = (peak - _LEAST) / (1 - _LEAST)
+    belief = np.where(inner, height.clip(0, 1) * (bend / _CURVED).clip(0, 1), 0.0)
+    return best - _OFFSETS // 2 + share, belief
+
+
+def _spread(mesh: Mesh, offsets: NDArray[np.float64], belief: NDArray[np.float64], step: float) -> Float[Tensor, " N"]:
+    """Offsets in world units of all vertices: a membrane through those that are believed."""
+    edges = half_edges(mesh.faces.numpy())
+    edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
+    count = len(offsets)
+    adjacent = csr_matrix((np.ones(len(edges)), edges.T), shape=(count, count))
+    membrane = diags_array(np.asarray(adjacent.sum(1)).reshape(-1)) - adjacent
+    found, weights = np.zeros(count), belief
+    for _ in range(_ROUNDS):
+        matrix = diags_array(weights + 1e-3) + _STIFFNESS * membrane
+        found, _ = cg(matrix, weights * offsets, x0=found, rtol=1e-4, maxiter=200)
+        weights = belief / np.maximum(1.0, np.abs(found - offsets) / 1.5)
+    return torch.from_numpy(found * step)

@@ -1,0 +1,143 @@
+"""The splats and photos of a scene folder in; its textured mesh out."""
+
+import dataclasses
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from photoreal.core import (
+    Cameras,
+    Capture,
+    Depths,
+    Gaussians,
+    Points,
+    SceneError,
+    TexturedMesh,
+    bytes_from_unit,
+    pixel_rays,
+)
+from photoreal.io import read_capture, read_glb, read_run, write_glb, write_seen
+from photoreal.mesh import Baked, BakeStep, Surface, SurfaceStep, agree, bake, build_surface, finish_surface
+from photoreal.splat import rasterize_numba
+from photoreal.splat.harmonics import Y_0
+from photoreal.stages.config import MeshConfig
+from photoreal.stages.ledger import Work, stage_of
+from photoreal.stages.progress import Outcome, Progress
+from photoreal.stages.splats import read_splats
+
+MESH_FILES = ("mesh.glb", "mesh_seen.png")
+"""What a scene folder holds once its mesh is made."""
+_OPAQUE = 0.5
+_GRAZING = 0.05
+
+
+def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
+    """Afterwards the folder holds `mesh.glb`, made of all photos but the held-out ones, and its mask of seen texels.
+
+    Raises:
+        CaptureError: no depth is confirmed, or there is too little memory; the text offers a size.
+    """
+    scene, gaussians = read_capture(folder).capture, read_splats(folder).gaussians
+    kept = scene.take([i for i, name in enumerate(scene.photos.names) if name not in held_out])
+    height, width = kept.cameras.size
+    scale = min(1.0, config.depth_side / max(height, width))
+    cameras = kept.cameras.resized((max(1, round(height * scale)), max(1, round(width * scale)))).map(
+        torch.Tensor.float
+    )
+    yield Progress("mesh", "depth maps", 0, len(kept))
+    depths = yield from _depth_maps(gaussians, cameras, config)
+    floats = kept.replace(cameras=kept.cameras.map(torch.Tensor.float))
+    surface = yield from _surface(depths, cameras, floats, config)
+    steps = bake(
+        floats, surface.mesh, surface.background, points_of(gaussians), config.texture, tolerance=2 * surface.voxel
+    )
+    baked = yield from _baked(steps)
+    yield Progress("mesh", "writing", 0, 1)
+    write_seen(folder / "mesh_seen.png", baked.mesh)
+    write_glb(folder / "mesh.glb", baked.mesh, config.file)
+    unseen = 1 - float(baked.mesh.seen.float().mean())
+    return Outcome(
+        "embedded: fused splat depths, xatlas, photo texture",
+        surface.figures
+        | {
+            "texel": baked.texel,
+            "pages": float(len(baked.mesh.pages)),
+            "page_side": float(baked.mesh.pages.shape[-1]),
+            "unseen_share": unseen,
+            "gain_least": float(baked.gains.min()),
+            "gain_most": float(baked.gains.max()),
+        },
+    )
+
+
+def _depth_maps(gaussians: Gaussians, cameras: Cameras, config: MeshConfig) -> Generator[Progress, None, Depths]:
+    found: list[tuple[Tensor, Tensor]] = []
+    for view in range(len(cameras)):
+        found.append(_depth_map(gaussians, cameras.take([view]), config))
+        yield Progress("mesh", "depth maps", view + 1, len(cameras))
+    return Depths(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def _depth_map(
+    gaussians: Gaussians, camera: Cameras, config: MeshConfig
+) -> tuple[Float[Tensor, "1 H W"], Float[Tensor, "1 H W"]]:
+    """Depth, and as confidence the cosine between the normal and the ray where splats are opaque."""
+    with torch.no_grad():
+        renders = rasterize_numba(gaussians, camera, torch.zeros(1, 3))
+    depth = renders.depth_median if config.depth == "median" else renders.depth_expected
+    towards = -torch.nn.functional.normalize(pixel_rays(camera)[0], dim=-1) @ camera.cam_from_world[0, :3, :3]
+    normal = torch.nn.functional.normalize(renders.normals[0], dim=0)
+    cosine = torch.einsum("chw,hwc->hw", normal, towards).clamp_min(_GRAZING)
+    solid = (renders.alpha > _OPAQUE) & (depth > 0) & torch.isfinite(depth)
+    return torch.where(solid, depth, torch.zeros_like(depth)).float(), (solid * cosine).float()
+
+
+def _surface(
+    depths: Depths, cameras: Cameras, capture: Capture, config: MeshConfig
+) -> Generator[Progress, None, Surface]:
+    dense = yield from _dense(build_surface(depths, cameras, config.surface))
+    if config.surface.photometric:
+        yield Progress("mesh", "moving to where photos agree", 0, 0)
+        for mesh in agree(dense.mesh, capture, voxel=dense.voxel, tolerance=2 * dense.voxel):
+            dense = dataclasses.replace(dense, mesh=mesh)
+    yield Progress("mesh", "simplifying", 0, 0)
+    return finish_surface(dense, depths, cameras, config.surface)
+
+
+def _dense(steps: Generator[SurfaceStep, None, Surface]) -> Generator[Progress, None, Surface]:
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield Progress("mesh", step.phase, 0, 0)
+
+
+def _baked(steps: Generator[BakeStep, None, Baked]) -> Generator[Progress, None, Baked]:
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield Progress("mesh", step.phase, step.done, step.total)
+
+
+def points_of(gaussians: Gaussians) -> Points:
+    """The Gaussians' middles with the means of their colours over all directions; confidence is the mean opacity."""
+    colours = (0.5 + Y_0 * gaussians.colour_harmonics[:, 0]).clamp(0, 1)
+    opacity = torch.sigmoid(Y_0 * gaussians.opacity_harmonics[:, 0])
+    return Points(gaussians.means, bytes_from_unit(colours), opacity)
+
+
+def read_mesh(folder: Path) -> TexturedMesh:
+    """The textured mesh of a scene folder.
+
+    Raises:
+        SceneError: the folder is no scene, or its mesh is not finished.
+    """
+    if stage_of(read_run(folder), "mesh") is None:
+        raise SceneError(f"{folder} holds no finished mesh; run photoreal mesh {folder}")
+    return read_glb(folder / "mesh.glb", folder / "mesh_seen.png")

@@ -1,0 +1,66 @@
+import pytest
+import torch
+from balls import ball_depths, cameras_around
+
+from photoreal.core import CaptureError, Depths
+from photoreal.mesh import Surface, SurfaceConfig, build_surface, finish_surface
+from photoreal.mesh.surface import build
+
+CAMERAS = cameras_around(14)
+BALL = ball_depths(CAMERAS)
+
+
+def result(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def finished(config: SurfaceConfig) -> Surface:
+    return finish_surface(result(build_surface(BALL, CAMERAS, config)), BALL, CAMERAS, config)
+
+
+def test_a_ball_is_rebuilt_simplified_with_the_error_told() -> None:
+    surface = finished(SurfaceConfig(faces=1000, background="none"))
+    assert len(surface.mesh.faces) <= 1000
+    assert not bool(surface.background.any())
+    radius = surface.mesh.vertices.norm(dim=1)
+    assert float((radius - 1).abs().mean()) < 0.02
+    assert 0 < surface.figures["simplification_error"] < 0.02
+    assert surface.figures["faces_before"] > 1000
+
+
+def test_the_shell_is_marked() -> None:
+    surface = finished(SurfaceConfig(faces=1000))
+    assert 0 < int(surface.background.sum()) < len(surface.mesh.faces)
+    outside = surface.mesh.vertices[surface.mesh.faces[surface.background]].norm(dim=-1)
+    assert float(outside.min()) > 1.0
+
+
+def test_one_view_is_refused() -> None:
+    with pytest.raises(CaptureError, match="1 view is not enough"):
+        result(build_surface(BALL.take([0]), CAMERAS.take([0]), SurfaceConfig()))
+
+
+def test_views_that_see_nothing_in_common_are_refused() -> None:
+    pair = CAMERAS.take([0, 1])
+    away = torch.diag(torch.tensor([-1.0, 1, -1, 1]))
+    apart = pair.replace(cam_from_world=torch.stack([pair.cam_from_world[0], away @ pair.cam_from_world[1]]))
+    with pytest.raises(CaptureError, match="no depth of 2 views is confirmed"):
+        result(build_surface(BALL.take([0, 1]), apart, SurfaceConfig()))
+
+
+def test_no_depth_anywhere_is_refused() -> None:
+    none = Depths(BALL.depth, torch.zeros_like(BALL.confidence))
+    with pytest.raises(CaptureError, match="no depth of 14 views"):
+        result(build_surface(none, CAMERAS, SurfaceConfig()))
+
+
+def test_too_little_memory_is_said_with_a_size_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_free_memory", lambda: 2e7)
+    with pytest.raises(CaptureError, match=r"--mesh.surface.voxel (\S+) would fit") as caught:
+        result(build_surface(BALL, CAMERAS, SurfaceConfig(voxel=0.01)))
+    offered = float(str(caught.value).split("voxel ")[1].split()[0])
+    result(build_surface(BALL, CAMERAS, SurfaceConfig(voxel=offered, background="none")))

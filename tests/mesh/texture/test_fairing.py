@@ -1,0 +1,24 @@
+import torch
+from balls import ball_capture, ball_mesh
+
+from photoreal.core import Mesh
+from photoreal.mesh import agree
+
+BALL = ball_mesh(60)
+
+
+def test_a_surface_goes_to_where_the_photographs_agree() -> None:
+    capture = ball_capture(32, side=160, detail=4.0)
+    x, y, _ = BALL.vertices.unbind(1)
+    wrong = 1 + 0.02 * torch.sin(2 * x) * torch.cos(3 * y)
+    rough = Mesh(BALL.vertices * wrong[:, None], BALL.faces)
+    *_, found = agree(rough, capture, voxel=0.03, tolerance=0.06)
+    before, after = ((mesh.vertices.norm(dim=1) - 1).abs().mean() for mesh in (rough, found))
+    assert float(after) < 0.5 * float(before)
+
+
+def test_without_texture_it_stays() -> None:
+    capture = ball_capture(14)
+    grey = capture.replace(photos=capture.photos.replace(images=torch.full_like(capture.photos.images, 128)))
+    *_, found = agree(BALL, grey, voxel=0.03, tolerance=0.06)
+    assert torch.allclose(found.vertices, BALL.vertices, atol=1e-5)
