@@ -179,7 +179,13 @@ def config(seed: int = 0) -> ReconstructConfig:
     standard = preset("standard")
     fit = dataclasses.replace(standard.fit, steps=20, far_gaussians=100)
     film = dataclasses.replace(standard.film, frames=4, side=64)
-    return dataclasses.replace(standard, fit=fit, film=film, seed=seed)
+    mesh = dataclasses.replace(
+        standard.mesh,
+        depth_side=64,
+        surface=dataclasses.replace(standard.mesh.surface, faces=400),
+        texture=dataclasses.replace(standard.mesh.texture, side=256, rounds=1),
+    )
+    return dataclasses.replace(standard, fit=fit, film=film, mesh=mesh, seed=seed)
 
 
 def told(steps: Generator[Progress, None, RunRecord]) -> tuple[list[Progress], RunRecord]:

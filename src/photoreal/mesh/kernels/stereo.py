@@ -65,6 +65,42 @@ def patch_in(r, grey, point, one, two, values):
     return True
 
 
+@njit(**_OPTIONS)
+@no_type_check
+def insert(view, quality, views, qualities):
+    """Put a photo into the list of the best, best first."""
+    place = len(views) - 1
+    if quality <= qualities[place]:
+        return
+    while place > 0 and qualities[place - 1] < quality:
+        qualities[place], views[place] = qualities[place - 1], views[place - 1]
+        place -= 1
+    qualities[place], views[place] = quality, view
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def cross(a, b, scale, result):
+    """The cross product times a number."""
+    result[0] = (a[1] * b[2] - a[2] * b[1]) * scale
+    result[1] = (a[2] * b[0] - a[0] * b[2]) * scale
+    result[2] = (a[0] * b[1] - a[1] * b[0]) * scale
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def tangents(n, length, one, two):
+    """Two vectors of a length that span the plane across the normal `n`."""
+    least = min(abs(n[0]), min(abs(n[1]), abs(n[2])))
+    axis = 0 if abs(n[0]) == least else (1 if abs(n[1]) == least else 2)
+    one[:] = F(0)
+    one[axis] = F(1)
+    cross(n, one, F(1), two)
+    scale = length / math.sqrt(two[0] * two[0] + two[1] * two[1] + two[2] * two[2])
+    two *= scale
+    cross(two, n, F(1), one)
+
+
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
 def sweep(points, normals, cameras, centres, greys, depth, trust, tolerance, step, scores):
@@ -78,37 +114,15 @@ def sweep(points, normals, cameras, centres, greys, depth, trust, tolerance, ste
         pixel = np.empty(2, F)
         for view in range(len(cameras)):
             quality = quality_in(view, points[i], normals[i], cameras, centres, depth, trust, tolerance, pixel)
-            place = VIEWS
-            if quality <= qualities[place]:
-                continue
-            while place > 0 and qualities[place - 1] < quality:
-                qualities[place], views[place] = qualities[place - 1], views[place - 1]
-                place -= 1
-            qualities[place], views[place] = quality, view
+            insert(view, quality, views, qualities)
         for k in range(count):
             scores[i, k] = F(-2)
         if views[1] < 0:
             continue
-        n = normals[i]
-        axis = 0 if abs(n[0]) <= abs(n[1]) and abs(n[0]) <= abs(n[2]) else (1 if abs(n[1]) <= abs(n[2]) else 2)
+        n, best = normals[i], cameras[views[0]]
         one, two = np.zeros(3, F), np.zeros(3, F)
-        one[axis] = F(1)
-        two[0], two[1], two[2] = (
-            n[1] * one[2] - n[2] * one[1],
-            n[2] * one[0] - n[0] * one[2],
-            n[0] * one[1] - n[1] * one[0],
-        )
-        length = math.sqrt(two[0] * two[0] + two[1] * two[1] + two[2] * two[2])
-        best = cameras[views[0]]
         z = best[8] * points[i, 0] + best[9] * points[i, 1] + best[10] * points[i, 2] + best[11]
-        spacing = F(z / best[12])
-        for a in range(3):
-            two[a] *= spacing / length
-        one[0], one[1], one[2] = (
-            two[1] * n[2] - two[2] * n[1],
-            two[2] * n[0] - two[0] * n[2],
-            two[0] * n[1] - two[1] * n[0],
-        )
+        tangents(n, F(z / best[12]), one, two)
         point, first, other = np.empty(3, F), np.empty(PATCH, F), np.empty(PATCH, F)
         found = np.empty(VIEWS, F)
         for k in range(count):
