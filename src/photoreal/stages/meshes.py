@@ -1,8 +1,9 @@
 """The splats and photos of a scene folder in; its textured mesh out."""
 
 import dataclasses
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -20,7 +21,7 @@ from photoreal.core import (
     pixel_rays,
 )
 from photoreal.io import read_capture, read_glb, read_run, write_glb, write_seen
-from photoreal.mesh import Baked, BakeStep, Surface, SurfaceStep, agree, bake, build_surface, finish_surface
+from photoreal.mesh import Surface, agree, bake, build_surface, finish_surface
 from photoreal.splat import rasterize_numba
 from photoreal.splat.harmonics import Y_0
 from photoreal.stages.config import MeshConfig
@@ -30,6 +31,8 @@ from photoreal.stages.splats import read_splats
 
 MESH_FILES = ("mesh.glb", "mesh_seen.png")
 """What a scene folder holds once its mesh is made."""
+StepT = TypeVar("StepT")
+ResultT = TypeVar("ResultT")
 _OPAQUE = 0.5
 _GRAZING = 0.05
 
@@ -54,7 +57,7 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
     steps = bake(
         floats, surface.mesh, surface.background, points_of(gaussians), config.texture, tolerance=2 * surface.voxel
     )
-    baked = yield from _baked(steps)
+    baked = yield from _told(steps, lambda step: Progress("mesh", step.phase, step.done, step.total))
     yield Progress("mesh", "writing", 0, 1)
     write_seen(folder / "mesh_seen.png", baked.mesh)
     write_glb(folder / "mesh.glb", baked.mesh, config.file)
@@ -98,7 +101,8 @@ def _depth_map(
 def _surface(
     depths: Depths, cameras: Cameras, capture: Capture, config: MeshConfig
 ) -> Generator[Progress, None, Surface]:
-    dense = yield from _dense(build_surface(depths, cameras, config.surface))
+    steps = build_surface(depths, cameras, config.surface)
+    dense = yield from _told(steps, lambda step: Progress("mesh", step.phase, 0, 0))
     if config.surface.photometric:
         yield Progress("mesh", "moving to where photos agree", 0, 0)
         for mesh in agree(dense.mesh, capture, voxel=dense.voxel, tolerance=2 * dense.voxel):
@@ -107,22 +111,16 @@ def _surface(
     return finish_surface(dense, depths, cameras, config.surface)
 
 
-def _dense(steps: Generator[SurfaceStep, None, Surface]) -> Generator[Progress, None, Surface]:
+def _told(
+    steps: Generator[StepT, None, ResultT], told: Callable[[StepT], Progress]
+) -> Generator[Progress, None, ResultT]:
+    """Run a generator to its result, its steps told as progress."""
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             return end.value
-        yield Progress("mesh", step.phase, 0, 0)
-
-
-def _baked(steps: Generator[BakeStep, None, Baked]) -> Generator[Progress, None, Baked]:
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield Progress("mesh", step.phase, step.done, step.total)
+        yield told(step)
 
 
 def points_of(gaussians: Gaussians) -> Points:

@@ -258,7 +258,7 @@ def _trial(evidence: Evidence, item: Held) -> Markup:
 
 
 def mesh(evidence: Evidence) -> Content:
-    """The mesh from the camera of the typical held-out photo: photo, texture, shape; nothing where there is no mesh."""
+    """The mesh seen by the camera of the typical held-out photo, textured and as bare shape; nothing without a mesh."""
     made = stage(evidence.record, "mesh").figures
     if not evidence.held or not made:
         return None

@@ -4,7 +4,7 @@ from balls import ball_depths, cameras_around
 
 from photoreal.core import CaptureError, Depths
 from photoreal.mesh import Surface, SurfaceConfig, build_surface, finish_surface
-from photoreal.mesh.surface import build
+from photoreal.mesh.surface import volume
 
 CAMERAS = cameras_around(14)
 BALL = ball_depths(CAMERAS)
@@ -59,7 +59,7 @@ def test_no_depth_anywhere_is_refused() -> None:
 
 
 def test_too_little_memory_is_said_with_a_size_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_free_memory", lambda: 2e7)
+    monkeypatch.setattr(volume, "_free_memory", lambda: 2e7)
     with pytest.raises(CaptureError, match=r"--mesh.surface.voxel (\S+) would fit") as caught:
         result(build_surface(BALL, CAMERAS, SurfaceConfig(voxel=0.01)))
     offered = float(str(caught.value).split("voxel ")[1].split()[0])

@@ -9,6 +9,22 @@ F = np.float32
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
 
+@njit(**_OPTIONS)
+@no_type_check
+def texels_of(corners, uvs, weights, side):
+    """The upper left of the four texels that a point of a face is made of, and how far towards the others it lies.
+
+    `corners`: the face's three rows of `uvs` (in texels); `weights`: the point's barycentric weights of the first two.
+    """
+    a, b = weights[0], weights[1]
+    c = F(1) - a - b
+    x = a * uvs[corners[0], 0] + b * uvs[corners[1], 0] + c * uvs[corners[2], 0] - F(0.5)
+    y = a * uvs[corners[0], 1] + b * uvs[corners[1], 1] + c * uvs[corners[2], 1] - F(0.5)
+    x, y = min(max(x, F(0)), F(side - 1)), min(max(y, F(0)), F(side - 1))
+    left, top = min(int(x), side - 2), min(int(y), side - 2)
+    return left, top, x - F(left), y - F(top)
+
+
 @njit(parallel=True, **_OPTIONS)
 @no_type_check
 def sample_pages(pages, face_at, weights_at, faces, uvs, face_pages, empty, image):
@@ -22,13 +38,7 @@ def sample_pages(pages, face_at, weights_at, faces, uvs, face_pages, empty, imag
                 for k in range(channels):
                     image[row, column, k] = empty
                 continue
-            a, b = weights_at[row, column, 0], weights_at[row, column, 1]
-            c = F(1) - a - b
-            x = a * uvs[faces[face, 0], 0] + b * uvs[faces[face, 1], 0] + c * uvs[faces[face, 2], 0] - F(0.5)
-            y = a * uvs[faces[face, 0], 1] + b * uvs[faces[face, 1], 1] + c * uvs[faces[face, 2], 1] - F(0.5)
-            x, y = min(max(x, F(0)), F(side - 1)), min(max(y, F(0)), F(side - 1))
-            left, top = min(int(x), side - 2), min(int(y), side - 2)
-            u, v = x - F(left), y - F(top)
+            left, top, u, v = texels_of(faces[face], uvs, weights_at[row, column], side)
             page = pages[face_pages[face]]
             for k in range(channels):
                 above = page[top, left, k] * (F(1) - u) + page[top, left + 1, k] * u
@@ -52,13 +62,7 @@ def carry_back(pages, target, trust, face_at, weights_at, faces, uvs, face_pages
             face = face_at[row, column]
             if face < 0 or trust[row, column] == 0 or quality[face] <= F(0):
                 continue
-            a, b = weights_at[row, column, 0], weights_at[row, column, 1]
-            c = F(1) - a - b
-            x = a * uvs[faces[face, 0], 0] + b * uvs[faces[face, 1], 0] + c * uvs[faces[face, 2], 0] - F(0.5)
-            y = a * uvs[faces[face, 0], 1] + b * uvs[faces[face, 1], 1] + c * uvs[faces[face, 2], 1] - F(0.5)
-            x, y = min(max(x, F(0)), F(side - 1)), min(max(y, F(0)), F(side - 1))
-            left, top = min(int(x), side - 2), min(int(y), side - 2)
-            u, v = x - F(left), y - F(top)
+            left, top, u, v = texels_of(faces[face], uvs, weights_at[row, column], side)
             page = face_pages[face]
             size = F(0)
             for k in range(3):

@@ -1,6 +1,5 @@
 """From depth maps to a clean surface of a wanted size."""
 
-import os
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal
@@ -14,9 +13,8 @@ from photoreal.core import Cameras, CaptureError, Depths, Mesh
 from photoreal.mesh.surface.cleaning import close_holes, distances_to, smooth, without_floaters
 from photoreal.mesh.surface.confidence import confirmed
 from photoreal.mesh.surface.shell import shell
-from photoreal.mesh.surface.volume import BYTES_A_VOXEL, extract, fuse, touched
+from photoreal.mesh.surface.volume import extract, fuse
 
-_SHARE_OF_MEMORY = 0.6
 _SAMPLES = 20_000
 
 
@@ -84,7 +82,6 @@ def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Ge
         )
     yield SurfaceStep("fusing")
     voxel = config.voxel or _voxel_of(believed, cameras)
-    check_memory(believed, cameras, voxel, config.truncation)
     volume = fuse(lambda: [(believed, cameras)], torch.zeros(3), voxel, truncation=config.truncation)
     yield SurfaceStep("extracting")
     raw, _ = extract(volume, least=0.3 if config.alone == 0 else 0.3 * config.alone)
@@ -118,30 +115,6 @@ def simplify(mesh: Mesh, faces: int) -> Mesh:
         mesh.vertices.float().numpy(), mesh.faces.numpy().astype(np.int32), target_count=faces, agg=5
     )[:2]
     return Mesh(torch.from_numpy(np.asarray(vertices)).float(), torch.from_numpy(np.asarray(triangles)).long())
-
-
-def check_memory(depths: Depths, cameras: Cameras, voxel: float, truncation: float) -> None:
-    """Refuse a volume that would not fit.
-
-    Raises:
-        CaptureError: it would take more than its share of the memory that is free; the text offers a size.
-    """
-    free = _free_memory()
-    needed = len(touched(lambda: [(depths, cameras)], torch.zeros(3), voxel, truncation)) * 512 * BYTES_A_VOXEL
-    if needed > _SHARE_OF_MEMORY * free:
-        # Blocks follow a surface: half the voxel, four times as many.
-        fits = voxel * (needed / (_SHARE_OF_MEMORY * free)) ** 0.5 * 1.1
-        raise CaptureError(
-            f"voxels of {voxel:.3g} would take {needed / 2**30:.1f} GiB of the {free / 2**30:.1f} GiB that are free; "
-            f"--mesh.surface.voxel {fits:.3g} would fit"
-        )
-
-
-def _free_memory() -> float:
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
 
 
 def _voxel_of(depths: Depths, cameras: Cameras) -> float:

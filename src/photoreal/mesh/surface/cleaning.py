@@ -2,14 +2,14 @@
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import diags_array
 from scipy.spatial import KDTree
 from torch import Tensor
 
 from photoreal.core import Mesh
-from photoreal.mesh.surface.topology import boundary_edges, compact, components, half_edges
+from photoreal.mesh.surface.topology import boundary_edges, compact, components, links
 
 
 def without_floaters(mesh: Mesh, *, share: float) -> Mesh:
@@ -72,30 +72,20 @@ def boundary_loops(mesh: Mesh) -> list[NDArray[np.int64]]:
     return loops
 
 
-def smooth(mesh: Mesh, *, rounds: int, fixed: Bool[Tensor, " N"] | None = None) -> Mesh:
+def smooth(mesh: Mesh, *, rounds: int) -> Mesh:
     """Even out noise without shrinking (Taubin 1995): each round one step of 0.5 inwards and one of -0.53 outwards.
 
-    Vertices of open boundaries move along with other boundary vertices only, so borders do not creep inwards.
+    Vertices of open boundaries stay, so borders do not creep inwards.
     """
-    average, border = _averaging(mesh)
+    near = links(mesh)
+    average = diags_array(1 / np.maximum(np.asarray(near.sum(1)).reshape(-1), 1)) @ near
+    free = np.ones((len(mesh.vertices), 1))
+    free[boundary_edges(mesh.faces).numpy().reshape(-1)] = 0
     vertices = mesh.vertices.double().numpy().copy()
-    still = np.zeros(len(vertices), np.bool_) if fixed is None else fixed.numpy()
-    weights = np.where(still | border, 0.0, 1.0)[:, None]
     for _ in range(rounds):
         for step in (0.5, -0.53):
-            vertices += step * weights * (average @ vertices - vertices)
+            vertices += step * free * (average @ vertices - vertices)
     return Mesh(torch.from_numpy(vertices).to(mesh.vertices.dtype), mesh.faces)
-
-
-def _averaging(mesh: Mesh) -> tuple[csr_matrix, NDArray[np.bool_]]:
-    edges = half_edges(mesh.faces.numpy())
-    count = len(mesh.vertices)
-    both = np.concatenate([edges, edges[:, ::-1]])
-    both = np.unique(both, axis=0)
-    degree = np.maximum(np.bincount(both[:, 0], minlength=count), 1)
-    border = np.zeros(count, np.bool_)
-    border[boundary_edges(mesh.faces).numpy().reshape(-1)] = True
-    return csr_matrix((1 / degree[both[:, 0]], both.T), shape=(count, count)), border
 
 
 def distances_to(mesh: Mesh, samples: Float[Tensor, "N 3"], *, points: int = 200_000) -> Float[Tensor, " N"]:

@@ -2,11 +2,12 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from photoreal.core import Cameras, Depths, invert_rigid
 from photoreal.mesh.kernels.consistency import confirm
+from photoreal.mesh.surface.volume import lens_numbers
 
 NEIGHBOURS = 16
 """Each depth map is held against so many others at most."""
@@ -30,7 +31,7 @@ def confirmed(
         votes = np.zeros((*depths.size, 2), np.float32)
         for other in near[view].tolist():
             there_from_here = cameras.cam_from_world[other] @ invert_rigid(cameras.cam_from_world[view])
-            lens = torch.cat([_lens(cameras, view), _lens(cameras, other)])
+            lens = torch.cat([lens_numbers(cameras, view), lens_numbers(cameras, other)])
             confirm(
                 depths.depth[view].numpy(), confidence[view].numpy(),
                 there_from_here[:3].reshape(-1).float().numpy(), lens.float().numpy(),
@@ -51,8 +52,3 @@ def nearest_views(cameras: Cameras, count: int) -> Int64[Tensor, "V K"]:
     cost = apart / spread + 2 * (1 - forward @ forward.T)
     cost.fill_diagonal_(torch.inf)
     return torch.argsort(cost, dim=1, stable=True)[:, : min(count, len(cameras) - 1)]
-
-
-def _lens(cameras: Cameras, view: int) -> Float[Tensor, " 4"]:
-    k = cameras.intrinsics[view]
-    return torch.stack([k[0, 0], k[1, 1], k[0, 2], k[1, 2]])

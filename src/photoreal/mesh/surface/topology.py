@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
@@ -14,6 +14,13 @@ from photoreal.core import Mesh
 def half_edges(faces: NDArray[np.int64]) -> NDArray[np.int64]:
     """[3 F, 2]: the edge after each corner, row 3 f + k for corner k of face f."""
     return np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
+
+
+def links(mesh: Mesh) -> csr_matrix:
+    """[N, N]: 1 where an edge joins two vertices, both ways round."""
+    edges = half_edges(mesh.faces.numpy())
+    both = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
+    return csr_matrix((np.ones(len(both)), both.T), shape=(len(mesh.vertices),) * 2)
 
 
 def face_neighbours(faces: Int64[Tensor, "F 3"]) -> Int64[Tensor, "F 3"]:

@@ -1,6 +1,7 @@
 """Depth maps fused into a signed distance on sparse voxels, and its zero set as triangles."""
 
 import math
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ kept."""
 
 BYTES_A_VOXEL = 8 + 2 + 12
 """Memory at the peak: distance and weight; cube and crossings; numbers of vertices."""
+_SHARE_OF_MEMORY = 0.6
+"""Of what is free, at most."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,10 @@ def fuse(views: DepthViews, origin: Float[Tensor, " 3"], voxel: float, *, trunca
     Memory grows with the surface: blocks exist within `truncation` (in voxels, at most 8) of a depth only.
 
     Raises:
-        CaptureError: no pixel of any view has a depth.
+        CaptureError: no pixel of any view has a depth, or there is too little memory; the text offers a size.
     """
     keys = touched(views, origin, voxel, truncation)
+    _check_memory(len(keys), voxel)
     distance = np.ones((len(keys), VOXELS), np.float32)
     weight = np.zeros((len(keys), VOXELS), np.float32)
     reach = np.float32(voxel * truncation)
@@ -61,11 +65,33 @@ def fuse(views: DepthViews, origin: Float[Tensor, " 3"], voxel: float, *, trunca
     return Volume(torch.from_numpy(keys), torch.from_numpy(distance), torch.from_numpy(weight), origin, voxel)
 
 
+def _check_memory(blocks: int, voxel: float) -> None:
+    needed, usable = blocks * VOXELS * BYTES_A_VOXEL, _SHARE_OF_MEMORY * _free_memory()
+    if needed > usable:
+        # Blocks follow a surface: half the voxel, four times as many.
+        fits = voxel * (needed / usable) ** 0.5 * 1.1
+        raise CaptureError(
+            f"voxels of {voxel:.3g} would take {needed / 2**30:.1f} GiB, and {usable / 2**30:.1f} GiB may be used; "
+            f"--mesh.surface.voxel {fits:.3g} would fit"
+        )
+
+
+def _free_memory() -> float:
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
 def camera_numbers(cameras: Cameras, view: int) -> NDArray[np.float32]:
-    """The rows of cam_from_world [3, 4], then fx, fy, cx, cy: what kernels take."""
+    """The rows of cam_from_world [3, 4], then `lens_numbers`: what kernels take."""
+    return torch.cat([cameras.cam_from_world[view, :3].reshape(-1), lens_numbers(cameras, view)]).float().numpy()
+
+
+def lens_numbers(cameras: Cameras, view: int) -> Float[Tensor, " 4"]:
+    """A camera's fx, fy, cx, cy, in pixels."""
     k = cameras.intrinsics[view]
-    lens = torch.stack([k[0, 0], k[1, 1], k[0, 2], k[1, 2]])
-    return torch.cat([cameras.cam_from_world[view, :3].reshape(-1), lens]).float().numpy()
+    return torch.stack([k[0, 0], k[1, 1], k[0, 2], k[1, 2]])
 
 
 def touched(views: DepthViews, origin: Float[Tensor, " 3"], voxel: float, truncation: float) -> NDArray[np.int64]:

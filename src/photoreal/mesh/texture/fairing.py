@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags_array
+from scipy.sparse import diags_array
 from scipy.sparse.linalg import cg
 from torch import Tensor
 
 from photoreal.core import Capture, Mesh
 from photoreal.mesh.kernels.stereo import sweep
-from photoreal.mesh.surface.topology import half_edges
+from photoreal.mesh.surface.topology import links
 from photoreal.mesh.texture.sightings import sightings_of
 
 _OFFSETS = 13
@@ -71,12 +71,9 @@ def _peaks(scores: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
 
 def _spread(mesh: Mesh, offsets: NDArray[np.float64], belief: NDArray[np.float64], step: float) -> Float[Tensor, " N"]:
     """Offsets in world units of all vertices: a membrane through those that are believed."""
-    edges = half_edges(mesh.faces.numpy())
-    edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
-    count = len(offsets)
-    adjacent = csr_matrix((np.ones(len(edges)), edges.T), shape=(count, count))
+    adjacent = links(mesh)
     membrane = diags_array(np.asarray(adjacent.sum(1)).reshape(-1)) - adjacent
-    found, weights = np.zeros(count), belief
+    found, weights = np.zeros(len(offsets)), belief
     for _ in range(_ROUNDS):
         matrix = diags_array(weights + 1e-3) + _STIFFNESS * membrane
         found, _ = cg(matrix, weights * offsets, x0=found, rtol=1e-4, maxiter=200)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from photoreal.core import Cameras, Mesh, Value, transform_points
 from photoreal.mesh.kernels.raster import draw
+from photoreal.mesh.surface.volume import lens_numbers
 from photoreal.mesh.texture.atlas import Atlas
 
 
@@ -26,8 +27,7 @@ class Hits(Value):
 
 def camera_hits(mesh: Mesh, camera: Cameras) -> Hits:
     """What every pixel centre of the first camera sees, from both sides."""
-    k = camera.intrinsics[0].double()
-    lens = torch.stack([k[0, 0], k[1, 1], k[0, 2], k[1, 2]])
+    lens = lens_numbers(camera, 0).double()
     inside = transform_points(camera.cam_from_world[0].double(), mesh.vertices.double())
     return _drawn(inside, mesh.faces, lens, camera.size)
 

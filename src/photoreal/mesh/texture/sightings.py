@@ -44,14 +44,14 @@ def sightings_of(capture: Capture, mesh: Mesh, *, tolerance: float) -> Sightings
     """Draw the mesh from every camera, and judge how far each pixel is to be trusted; gains are 1."""
     depths: list[Tensor] = []
     trusts: list[Tensor] = []
-    sharp = [_sharpness(image) for image in capture.photos.images]
+    sharp = np.array([_sharpness(image) for image in capture.photos.images])
+    shares = np.minimum(1, sharp / max(float(np.median(sharp)), 1e-12))
     for view in range(len(capture)):
         hits = camera_hits(mesh, capture.cameras.take([view]))
         there = hits.face >= 0
         depth = torch.where(there, hits.depth, torch.full_like(hits.depth, torch.inf))
         depths.append(depth)
-        share = min(1.0, sharp[view] / max(float(np.median(sharp)), 1e-12))
-        trusts.append(_trust(hits.depth, capture.photos.masks[view], share))
+        trusts.append(_trust(hits.depth, capture.photos.masks[view], float(shares[view])))
     cameras = torch.stack([torch.from_numpy(camera_numbers(capture.cameras, view)) for view in range(len(capture))])
     return Sightings(
         capture.photos.images.permute(0, 2, 3, 1).contiguous(),
@@ -68,11 +68,9 @@ def _trust(depth: Float[Tensor, "H W"], mask: Bool[Tensor, "H W"], sharpness: fl
     values = depth.numpy()
     low, high = minimum_filter(values, 3), maximum_filter(values, 3)
     clear = (high - low <= _JUMP * high) & mask.numpy()
-    padded = np.pad(clear, 1)
-    away: NDArray[np.float64] = np.asarray(distance_transform_edt(padded))[1:-1, 1:-1]
+    away: NDArray[np.float64] = np.asarray(distance_transform_edt(np.pad(clear, 1)))[1:-1, 1:-1]
     rise = np.clip(away / _EDGE, 0, 1)
-    usable = mask.numpy() & np.pad(mask.numpy(), 1)[1:-1, 1:-1]
-    level = np.maximum(rise * rise * sharpness, 0.02) * usable
+    level = np.maximum(rise * rise * sharpness, 0.02) * mask.numpy()
     return torch.from_numpy(np.ceil(level * 255).astype(np.uint8))
 
 
