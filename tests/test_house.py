@@ -26,7 +26,14 @@ READS_PICKLES = SOURCE / "models" / "weights.py"
 SPEAKS = (SOURCE / "cli",)
 IS_RICH = (SOURCE / "cli", SOURCE / "view")
 
-EXTRA_MODULES = {"gsplat": "gsplat", "pillow-heif": "pillow_heif", "mitsuba": "mitsuba", "pyoidn": "pyoidn"}
+EXTRA_MODULES = {
+    "DracoPy": "DracoPy",
+    "gsplat": "gsplat",
+    "mitsuba": "mitsuba",
+    "pillow-heif": "pillow_heif",
+    "pyoidn": "pyoidn",
+    "usd-core": "pxr",
+}
 """What each package of an optional extra is imported as."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

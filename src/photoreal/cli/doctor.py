@@ -44,6 +44,8 @@ def findings() -> list[Finding]:
         _cuda(),
         _optional("gsplat", "cuda", "rasterize on the GPU (gsplat)"),
         _optional("pillow_heif", "heif", "read HEIC photographs"),
+        _optional("DracoPy", "compress", "compress meshes (Draco)"),
+        _optional("pxr", "usd", "write meshes as USDZ"),
         _optional("mitsuba", "synth", "path trace captures of our own"),
         *(_weights(name) for name in sorted(WEIGHTS)),
     ]

@@ -4,8 +4,10 @@ from photoreal.io.colmap import PosedReading, read_colmap, write_colmap
 from photoreal.io.exif import Exif, focal_hint, read_exif
 from photoreal.io.files import atomic_folder, atomic_path, clean_partials, locked, read_json, write_json, writing
 from photoreal.io.lens import Lens, opencv_lens, undistort
-from photoreal.io.meshes.glb import GlbConfig, read_glb, write_glb, write_seen
+from photoreal.io.meshes.glb import GlbConfig, glb_bytes, write_glb
+from photoreal.io.meshes.glb_reading import read_glb
 from photoreal.io.meshes.obj import write_obj
+from photoreal.io.meshes.pages import write_seen
 from photoreal.io.nerfstudio import read_nerfstudio, read_nerfstudio_cameras, write_nerfstudio
 from photoreal.io.photos import PhotoReading, ReadConfig, Skipped, read_photos
 from photoreal.io.ply import read_gaussians_ply, read_points, write_gaussians_ply, write_points
@@ -52,6 +54,7 @@ __all__ = [
     "detect",
     "focal_hint",
     "gaussians_path",
+    "glb_bytes",
     "image_names",
     "image_paths",
     "locked",

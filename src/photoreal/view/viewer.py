@@ -24,7 +24,8 @@ from photoreal.core import (
     project,
     quaternion_from_matrix,
 )
-from photoreal.io.meshes.glb import read_glb
+from photoreal.io.meshes.glb import DRACO, glb_bytes
+from photoreal.io.meshes.glb_reading import read_glb
 from photoreal.io.run import RUN_NAME, read_run
 from photoreal.io.scene import gaussians_path, read_capture, read_gaussians
 from photoreal.view.gaze import Gaze, gaze
@@ -138,8 +139,10 @@ def _add_mesh(
     server: viser.ViserServer, path: Path
 ) -> tuple[tuple[viser.SceneNodeHandle, ...], tuple[viser.SceneNodeHandle, ...]]:
     """The textured mesh and its wireframe, both hidden at first; the file's axes are turned back to the world's."""
-    mesh = read_glb(path)
-    textured = server.scene.add_glb("/mesh", path.read_bytes(), wxyz=_UPRIGHT, visible=False)
+    mesh, data = read_glb(path), path.read_bytes()
+    # A browser would ask the network for a program that unpacks Draco.
+    data = glb_bytes(mesh) if DRACO.encode() in data else data
+    textured = server.scene.add_glb("/mesh", data, wxyz=_UPRIGHT, visible=False)
     surface = mesh.faces[~mesh.background].numpy()
     wires = server.scene.add_mesh_simple(
         "/wires", _array(mesh.vertices), surface, color=(40, 40, 40), wireframe=True, visible=False

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from photoreal.core import TexturedMesh
 from photoreal.io.files import atomic_folder
+from photoreal.io.meshes.pages import encode_page
 
 
 def write_obj(folder: Path, mesh: TexturedMesh, name: str = "mesh") -> None:
@@ -17,7 +17,7 @@ def write_obj(folder: Path, mesh: TexturedMesh, name: str = "mesh") -> None:
     """
     with atomic_folder(folder) as partial:
         for page, texels in enumerate(mesh.pages):
-            Image.fromarray(texels.permute(1, 2, 0).contiguous().numpy()).save(partial / f"{name}_{page}.png")
+            (partial / f"{name}_{page}.png").write_bytes(encode_page(texels))
         (partial / f"{name}.mtl").write_text("".join(_material(name, page) for page in range(len(mesh.pages))))
         with open(partial / f"{name}.obj", "w", encoding="ascii") as file:
             file.write(f"mtllib {name}.mtl\n")
