@@ -18,6 +18,7 @@ from photoreal.io import (
     read_colmap,
     read_gaussians,
     read_gaussians_ply,
+    read_glb,
     read_nerfstudio,
     read_run,
     read_spz,
@@ -129,6 +130,19 @@ def test_exported_gaussians_come_back(program: Program, scene: Path, tmp_path: P
     assert float((theirs.means - ours.means).abs().max()) <= coarseness
     assert float((theirs.log_scales - ours.log_scales).abs().max()) <= 64 * coarseness
     assert f"{out} exists already" in program.fail("export", scene, "--to", to, "-o", out)
+
+
+@pytest.mark.parametrize("to", ["glb", "usdz", "obj", "mesh-ply"])
+def test_the_mesh_is_exported(program: Program, scene: Path, tmp_path: Path, to: str) -> None:
+    assert program.succeed("export", scene, "--to", to, "-o", tmp_path / "out") == f"written: {tmp_path / 'out'}\n"
+    assert (tmp_path / "out").is_file() == (to in ("glb", "usdz"))
+
+
+def test_a_compressed_export_is_the_same_mesh(program: Program, scene: Path, tmp_path: Path) -> None:
+    program.succeed("export", scene, "--to", "glb", "-o", tmp_path / "a.glb", "--mesh.compress", "draco")
+    ours, theirs = read_glb(scene / "mesh.glb"), read_glb(tmp_path / "a.glb")
+    assert len(theirs) == len(ours)
+    assert torch.allclose(theirs.vertices.amax(0), ours.vertices.amax(0), atol=1e-3)
 
 
 def test_an_export_is_named_after_the_scene(program: Program, dataset: Path, tmp_path: Path) -> None:

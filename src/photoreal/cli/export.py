@@ -16,24 +16,27 @@ from photoreal.io import (
     write_glb,
     write_obj,
     write_spz,
+    write_textured_ply,
+    write_usdz,
 )
 from photoreal.stages import read_mesh, read_splats
 
-ExportFormat = Literal["ply", "spz", "glb", "obj", "colmap", "nerfstudio"]
+ExportFormat = Literal["ply", "spz", "glb", "usdz", "obj", "mesh-ply", "colmap", "nerfstudio"]
 
 
 @dataclass(frozen=True)
 class Export:
-    """Write splats (ply, spz), the mesh (glb, obj) or cameras and photos (colmap, nerfstudio) for other programs."""
+    """Write splats (ply, spz), the mesh (glb, usdz, obj, mesh-ply) or cameras and photos (colmap, nerfstudio)."""
 
     scene: tyro.conf.Positional[Path] = tyro.MISSING
     """Scene folder."""
     to: ExportFormat = "spz"
-    """ply: INRIA's layout, exact; spz: a tenth of the size; glb: one file; obj, colmap, nerfstudio: a folder."""
+    """ply: INRIA's layout, exact; spz: a tenth of the size; glb, usdz (for Apple's devices): one file; obj, mesh-ply,
+    colmap, nerfstudio: a folder."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """File or folder to write; by default beside the scene folder, named after it."""
     mesh: GlbConfig = field(default_factory=GlbConfig)
-    """How glb is written."""
+    """How glb and usdz are written."""
 
     def run(self) -> None:
         """Carry out the verb."""
@@ -43,21 +46,21 @@ class Export:
             raise SceneError(f"{out} exists already; choose another with -o")
         if self._is_file:
             self._write_file(out)
-        elif self.to == "obj":
-            write_obj(out, read_mesh(self.scene), name)
+        elif self.to in ("obj", "mesh-ply"):
+            (write_obj if self.to == "obj" else write_textured_ply)(out, read_mesh(self.scene), name)
         else:
             export_dataset(self.scene, out, self.to)
         print(f"written: {out}")
 
     def _write_file(self, out: Path) -> None:
-        if self.to == "glb":
-            write_glb(out, read_mesh(self.scene), self.mesh)
+        if self.to in ("glb", "usdz"):
+            (write_glb if self.to == "glb" else write_usdz)(out, read_mesh(self.scene), self.mesh)
         else:
             (write_gaussians_ply if self.to == "ply" else write_spz)(out, read_splats(self.scene).gaussians)
 
     @property
     def _is_file(self) -> bool:
-        return self.to in ("ply", "spz", "glb")
+        return self.to in ("ply", "spz", "glb", "usdz")
 
 
 def export_dataset(scene: Path, out: Path, to: ExportFormat) -> None:

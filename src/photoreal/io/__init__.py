@@ -8,6 +8,8 @@ from photoreal.io.meshes.glb import GlbConfig, glb_bytes, write_glb
 from photoreal.io.meshes.glb_reading import read_glb
 from photoreal.io.meshes.obj import write_obj
 from photoreal.io.meshes.pages import write_seen
+from photoreal.io.meshes.textured_ply import write_textured_ply
+from photoreal.io.meshes.usdz import write_usdz
 from photoreal.io.nerfstudio import read_nerfstudio, read_nerfstudio_cameras, write_nerfstudio
 from photoreal.io.photos import PhotoReading, ReadConfig, Skipped, read_photos
 from photoreal.io.ply import read_gaussians_ply, read_points, write_gaussians_ply, write_points
@@ -90,5 +92,7 @@ __all__ = [
     "write_seen",
     "write_spz",
     "write_tensors",
+    "write_textured_ply",
+    "write_usdz",
     "writing",
 ]

@@ -178,7 +178,7 @@ def _opening(folder: Path) -> Markup:
     commands = (
         (f"photoreal view {place}", "walk through it in the browser: Gaussians, points, cameras with their photos"),
         (f"photoreal render {place}", "make new pictures and films"),
-        (f"photoreal export {place} --to spz", "write another format: ply, spz, glb, obj, colmap or nerfstudio"),
+        (f"photoreal export {place} --to spz", "write another format: ply, spz, glb, usdz, obj, mesh-ply, colmap, ..."),
         (f"photoreal eval {place}", "measure it again"),
     )
     lines = [tag("tr", tag("td", tag("code", command)), tag("td", words)) for command, words in commands]

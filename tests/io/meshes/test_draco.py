@@ -64,6 +64,12 @@ def test_damage_is_an_error() -> None:
             unpack(data, packed.ids, 5)
 
 
+def test_an_attribute_that_is_not_there_is_an_error() -> None:
+    packed = pack([hill(0, 0.0)])[0]
+    with pytest.raises(KeyError):
+        unpack(packed.data, {"POSITION": 0}, 0)
+
+
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "DracoPy", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'photoreal\[compress\]'"):

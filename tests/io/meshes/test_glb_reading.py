@@ -65,7 +65,8 @@ def spoiled(data: bytes, **changes: object) -> bytes:
 
 def packed_into(view: int, **numbers: int) -> list[dict]:
     """Meshes whose one primitive claims to be compressed in the view, with such numbers of the attributes."""
-    extension = {"KHR_draco_mesh_compression": {"bufferView": view, "attributes": numbers}}
+    packed = {"bufferView": view, "attributes": numbers, "extras": {"crc32": 0}}
+    extension = {"KHR_draco_mesh_compression": packed}
     return [{"primitives": [{"attributes": {}, "material": 0, "extensions": extension}]}]
 
 
@@ -84,6 +85,7 @@ def packed_into(view: int, **numbers: int) -> list[dict]:
         ),
         (lambda d: spoiled(d, images=[]), "not a GLB that photoreal wrote"),
         (lambda d: spoiled(d, meshes=packed_into(0)), "compressed triangles of page 0 are damaged"),
+        (lambda d: spoiled(d, meshes=packed_into(99)), "not a GLB that photoreal wrote"),
     ],
 )
 def test_damage_is_said_in_one_line(tmp_path: Path, change, said: str) -> None:
@@ -93,10 +95,11 @@ def test_damage_is_said_in_one_line(tmp_path: Path, change, said: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_compressed_file_that_lacks_an_attribute_is_said(tmp_path: Path) -> None:
-    data = spoiled(glb_bytes(two_squares(1), GlbConfig(compress="draco")), meshes=packed_into(1, POSITION=0))
+def test_one_wrong_byte_among_compressed_triangles_is_said(tmp_path: Path) -> None:
+    data = bytearray(glb_bytes(two_squares(1), GlbConfig(compress="draco")))
+    data[-20] ^= 255
     (tmp_path / "b.glb").write_bytes(data)
-    with pytest.raises(FormatError, match="not a GLB that photoreal wrote"):
+    with pytest.raises(FormatError, match="compressed triangles of page 0 are damaged"):
         read_glb(tmp_path / "b.glb")
 
 

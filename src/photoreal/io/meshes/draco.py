@@ -75,7 +75,8 @@ def unpack(data: bytes, ids: dict[str, int], page: int) -> Part:
     """The part that `data` hold, of the texture page `page`.
 
     Raises:
-        ValueError: the data are damaged or lack an attribute.
+        ValueError: the data are damaged.
+        KeyError: an attribute is not there.
         MissingDependencyError: DracoPy is not installed (the `compress` extra).
     """
     library = require("DracoPy", extra="compress")

@@ -7,6 +7,7 @@ photographs: the material is unlit (KHR_materials_unlit), with a rough, unmetall
 
 import json
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,7 +98,12 @@ class _Writer:
         self.meshes.append({"name": name, "primitives": primitives})
 
     def _packed(self, packed: Packed) -> dict[str, Any]:
-        extension = {"bufferView": self._view(packed.data), "attributes": packed.ids}
+        # Draco's decoder may take minutes over damaged data before it gives up; a reader of ours need not begin.
+        extension = {
+            "bufferView": self._view(packed.data),
+            "attributes": packed.ids,
+            "extras": {"crc32": zlib.crc32(packed.data)},
+        }
         return self._primitive(packed.part, stored=False) | {"extensions": {DRACO: extension}}
 
     def _primitive(self, part: Part, *, stored: bool = True) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def _mesh(root: dict[str, Any], blob: memoryview, seen: Path | None) -> Textured
             starts.append(count)
             background.append(torch.full((len(part.faces),), mesh.get("name") == "background"))
             count += len(part.vertices)
-    shape = (len(pages), *pages.shape[-2:])
+    shape = (len(pages), pages.shape[-2], pages.shape[-1])
     return TexturedMesh(
         torch.cat([part.vertices for part in parts]),
         torch.cat([part.normals for part in parts]),
@@ -77,7 +78,10 @@ def _part(root: dict[str, Any], blob: memoryview, primitive: dict[str, Any]) -> 
     packed = primitive.get("extensions", {}).get(DRACO)
     if packed is not None:
         ids = {str(name): int(number) for name, number in packed["attributes"].items()}
-        return unpack(bytes(_view(root, blob, int(packed["bufferView"]))), ids, page)
+        data = bytes(_view(root, blob, int(packed["bufferView"])))
+        if zlib.crc32(data) != packed["extras"]["crc32"]:
+            raise ValueError(f"the compressed triangles of page {page} are damaged")
+        return unpack(data, ids, page)
     vertices, normals, uvs = (
         _accessor(root, blob, int(primitive["attributes"][key])) for key in ("POSITION", "NORMAL", "TEXCOORD_0")
     )
