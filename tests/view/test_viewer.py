@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import viser
+from textured import two_squares
 
 from photoreal.core import Cameras, Gaussians, SceneError, matrix_from_quaternion
+from photoreal.io import GlbConfig, glb_bytes, write_glb
 from photoreal.synth.toy import ToyScene
 from photoreal.view.viewer import clearest_view, serve, splat_arrays
 
@@ -46,6 +49,17 @@ def test_visitors_start_where_no_other_camera_is_in_the_way() -> None:
     intrinsics = torch.tensor([[50.0, 0, 32], [0, 50, 24], [0, 0, 1]]).repeat(4, 1, 1)
     assert clearest_view(Cameras(poses, intrinsics, (48, 64))) == 2
     assert clearest_view(Cameras(poses[:1], intrinsics[:1], (48, 64))) == 0
+
+
+def test_browsers_are_sent_a_compressed_mesh_unpacked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    add = viser.SceneApi.add_glb
+    monkeypatch.setattr(viser.SceneApi, "add_glb", lambda *a, **k: (sent.append(a[2]), add(*a, **k))[1])
+    for compress in ("none", "draco"):
+        write_glb(folder / "mesh.glb", two_squares(), GlbConfig(compress=compress))
+        serve(folder, port=0).stop()
+    assert sent[0] == glb_bytes(two_squares())
+    assert b"draco" not in sent[1]
 
 
 def test_a_server_runs_and_stops(folder: Path, toy: ToyScene) -> None:
