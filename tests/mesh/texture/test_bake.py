@@ -1,14 +1,27 @@
+import dataclasses
+
 import pytest
 import torch
+import tyro
 from balls import ball_capture, ball_mesh, paint
 
-from photoreal.core import Capture, Points, bytes_from_unit, linear_from_srgb, srgb_from_linear, unit_from_bytes
+from photoreal.core import (
+    Capture,
+    PhotorealError,
+    Points,
+    bytes_from_unit,
+    linear_from_srgb,
+    srgb_from_linear,
+    unit_from_bytes,
+)
 from photoreal.mesh import Baked, TextureConfig, bake, render_mesh
 from photoreal.metrics import psnr
 
 BALL = ball_mesh()
 NONE = Points(torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.uint8), torch.zeros(0))
 CONFIG = TextureConfig(side=1024, rounds=0)
+BEST = dataclasses.replace(CONFIG, mode="best")
+both_modes = pytest.mark.parametrize("config", [CONFIG, BEST], ids=["blended", "best"])
 
 
 def baked(capture: Capture, config: TextureConfig = CONFIG, others: Points = NONE) -> Baked:
@@ -33,8 +46,9 @@ WHOLE = ball_capture()
 SEEN = WHOLE.take([i for i in range(14) if i not in (3, 8)])
 
 
-def test_the_texture_is_the_paint() -> None:
-    assert held_out_psnr(baked(SEEN), WHOLE) > 38
+@both_modes
+def test_the_texture_is_the_paint(config: TextureConfig) -> None:
+    assert held_out_psnr(baked(SEEN, config), WHOLE) > 38
 
 
 def test_refinement_brings_it_nearer() -> None:
@@ -43,13 +57,15 @@ def test_refinement_brings_it_nearer() -> None:
     assert held_out_psnr(baked(SEEN, finer), WHOLE) > held_out_psnr(baked(SEEN, coarse), WHOLE)
 
 
-def test_a_passer_by_in_one_photo_leaves_no_trace() -> None:
+@both_modes
+def test_a_passer_by_in_one_photo_leaves_no_trace(config: TextureConfig) -> None:
     many = ball_capture(32)
     images = many.photos.images.clone()
     images[4, :, 20:70, 30:66] = torch.tensor([255, 0, 255], dtype=torch.uint8)[:, None, None]
     spoiled = many.replace(photos=many.photos.replace(images=images))
     views = (0, 1, 4, 6)
-    assert held_out_psnr(baked(spoiled), many, views) > held_out_psnr(baked(many), many, views) - 0.3
+    clean = held_out_psnr(baked(many, config), many, views)
+    assert held_out_psnr(baked(spoiled, config), many, views) > clean - 0.3
 
 
 def test_exposures_are_brought_to_one() -> None:
@@ -62,11 +78,12 @@ def test_exposures_are_brought_to_one() -> None:
     assert held_out_psnr(found, WHOLE) > 32
 
 
-def test_what_no_photo_sees_comes_from_points_and_says_so() -> None:
+@both_modes
+def test_what_no_photo_sees_comes_from_points_and_says_so(config: TextureConfig) -> None:
     upper = WHOLE.take([i for i in range(14) if float(WHOLE.cameras.centres[i, 2]) > 1.0])
     places = torch.nn.functional.normalize(torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)), dim=1)
     others = Points(places, bytes_from_unit(paint(places)), torch.ones(len(places)))
-    found = baked(upper, others=others)
+    found = baked(upper, config, others)
     below = WHOLE.cameras.centres[:, 2].argmin()
     image, covered = render_mesh(found.mesh, WHOLE.cameras.take([int(below)]))
     photo = unit_from_bytes(WHOLE.photos.images[int(below)])
@@ -78,9 +95,10 @@ def test_what_no_photo_sees_comes_from_points_and_says_so() -> None:
     assert float(seen[height < -0.8].float().mean()) < 0.05
 
 
-def test_without_points_the_unseen_is_spread_from_the_seen() -> None:
+@both_modes
+def test_without_points_the_unseen_is_spread_from_the_seen(config: TextureConfig) -> None:
     upper = WHOLE.take([i for i in range(14) if float(WHOLE.cameras.centres[i, 2]) > 1.0])
-    found = baked(upper)
+    found = baked(upper, config)
     assert int(found.mesh.pages.float().amax(1).min()) > 30  # nothing is left black
 
 
@@ -99,7 +117,22 @@ def test_a_photo_with_little_light_is_not_divided_by_nothing() -> None:
     assert held_out_psnr(found, WHOLE) > 30
 
 
-@pytest.mark.parametrize("power", [1.0, 8.0])
-def test_bytes_are_the_same_twice(power: float) -> None:
-    config = TextureConfig(side=512, rounds=1, sharpness=power)
+@pytest.mark.parametrize(
+    "config",
+    [TextureConfig(sharpness=1.0), TextureConfig(sharpness=8.0), TextureConfig(mode="best")],
+    ids=["even", "sharp", "best"],
+)
+def test_bytes_are_the_same_twice(config: TextureConfig) -> None:
+    config = dataclasses.replace(config, side=512, rounds=1)
     assert torch.equal(baked(SEEN, config).mesh.pages, baked(SEEN, config).mesh.pages)
+
+
+def test_what_is_no_mode_is_refused() -> None:
+    assert tyro.cli(TextureConfig, args=["--mode", "best"]).mode == "best"
+    with pytest.raises(SystemExit):
+        tyro.cli(TextureConfig, args=["--mode", "worst"])
+
+
+def test_a_cost_of_seams_that_means_nothing_is_refused() -> None:
+    with pytest.raises(PhotorealError, match="cost of seams"):
+        baked(SEEN, dataclasses.replace(BEST, seam_cost=-1.0))

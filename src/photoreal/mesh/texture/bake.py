@@ -1,21 +1,25 @@
 """Photographs onto a surface."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from photoreal.core import Capture, Mesh, Points, TexturedMesh, bytes_from_unit, srgb_from_linear
+from photoreal.core import Capture, Mesh, Points, TexturedMesh, Value, bytes_from_unit, srgb_from_linear
 from photoreal.mesh.kernels.candidates import LIGHT, blend, survey
+from photoreal.mesh.kernels.seams import shift
 from photoreal.mesh.texture.atlas import Atlas, unwrap
 from photoreal.mesh.texture.exposure import solve_gains
 from photoreal.mesh.texture.filling import diffuse, from_points
 from photoreal.mesh.texture.hits import texel_hits
+from photoreal.mesh.texture.labels import choose, taken_from
 from photoreal.mesh.texture.refinement import refine
+from photoreal.mesh.texture.seams import Levels, level
 from photoreal.mesh.texture.sightings import Sightings, sightings_of
 
 _BAND = 1 << 20
@@ -43,6 +47,29 @@ class TextureConfig:
     """Bring all photos to one exposure and white balance."""
     rounds: int = 8
     """Corrections of the texture against the photographs; 0 makes none."""
+    mode: Literal["blended", "best"] = "blended"
+    """blended: a robust mean of all photos that see a place; best: the one photo that sees a face best, levelled where
+    two meet."""
+    seam_cost: float = 4.0
+    """With mode best: a seam costs as much for each pixel of its length as so many pixels that are lost by not taking
+    the best photo; 0 takes the best whatever the seams."""
+
+
+@dataclass(frozen=True)
+class Texels(Value):
+    """Texels of a page that lie on the mesh, and where."""
+
+    index: Int64[Tensor, " N"]
+    """In the page, row by row."""
+    face: Int64[Tensor, " N"]
+    weights: Float[Tensor, "N 3"]
+    """Barycentric, in the face."""
+    places: Float[Tensor, "N 3"]
+    normals: Float[Tensor, "N 3"]
+
+
+Colours = Callable[[Texels], tuple[Tensor, Tensor]]
+"""Linear light of texels, and which of them a photo sees."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +115,24 @@ def bake(
     yield BakeStep("unwrapping", 0, 1)
     texel = texel_sizes(mesh, qualities, config)
     atlas = unwrap(mesh, texel, side=config.side)
+    labels = None
+    if config.mode == "best":
+        yield BakeStep("choosing photos", 0, 1)
+        labels = choose(sightings, mesh, qualities, seam_cost=config.seam_cost)
+        qualities = qualities * (labels[:, None] == torch.arange(len(sightings)))
+    colours = _colours(sightings, labels, config)
     painted: list[tuple[Tensor, Tensor]] = []
     for page in range(atlas.pages):
         yield BakeStep("texture", page, atlas.pages)
-        painted.append(_paint(atlas, page, mesh, sightings, others, config))
+        painted.append(_paint(atlas, page, mesh, colours, others, 8 * tolerance))
     pages, seen = (torch.stack(parts) for parts in zip(*painted, strict=True))
     better = refine(pages, atlas, mesh, capture.cameras, sightings, qualities)
     for done, refined in enumerate(islice(better, config.rounds)):
         pages = refined
         yield BakeStep("refining", done + 1, config.rounds)
+    if labels is not None:
+        yield BakeStep("levelling seams", 0, 1)
+        pages = _levelled(pages, atlas, mesh, level(mesh, labels, sightings), sightings)
     textured = TexturedMesh(
         vertices=mesh.vertices[atlas.source],
         normals=mesh.vertex_normals[atlas.source],
@@ -139,35 +175,74 @@ def texel_sizes(mesh: Mesh, qualities: Float[Tensor, "F V"], config: TextureConf
     return texel * max(1.0, (wanted / (config.pages * config.side**2)) ** 0.5)
 
 
-def _paint(
-    atlas: Atlas, page: int, mesh: Mesh, sightings: Sightings, others: Points, config: TextureConfig
-) -> tuple[Float[Tensor, "S S 3"], Bool[Tensor, "S S"]]:
-    """A page's colours, sRGB in [0, 1], and which of them a photo gave."""
+def _texels(atlas: Atlas, page: int, mesh: Mesh) -> Iterator[Texels]:
+    """All texels of a page that lie on the mesh, some at a time."""
     hits = texel_hits(atlas, page)
-    inside = torch.nonzero(hits.face.reshape(-1) >= 0)[:, 0]
-    light, seen = torch.zeros(atlas.side**2, 3), torch.zeros(atlas.side**2, dtype=torch.bool)
-    known = torch.zeros_like(seen)
-    normals = mesh.vertex_normals
-    for band in inside.split(_BAND):
-        corners = mesh.faces[hits.face.reshape(-1)[band].long()]
-        weights = hits.weights.reshape(-1, 2)[band]
-        weights = torch.cat([weights, 1 - weights.sum(1, keepdim=True)], 1)[..., None]
-        places = (mesh.vertices[corners] * weights).sum(1).float()
-        turned = torch.nn.functional.normalize((normals[corners] * weights).sum(1), dim=1).float()
-        colours, counts = np.zeros((len(band), 3), np.float32), np.zeros(len(band), np.int32)
+    faces, inner, normals = hits.face.reshape(-1), hits.weights.reshape(-1, 2), mesh.vertex_normals
+    for band in torch.nonzero(faces >= 0)[:, 0].split(_BAND):
+        face = faces[band].long()
+        corners, weights = mesh.faces[face], torch.cat([inner[band], 1 - inner[band].sum(1, keepdim=True)], 1)
+        places = (mesh.vertices[corners] * weights[..., None]).sum(1).float()
+        turned = torch.nn.functional.normalize((normals[corners] * weights[..., None]).sum(1), dim=1).float()
+        yield Texels(band, face, weights, places, turned)
+
+
+def _colours(sightings: Sightings, labels: Int64[Tensor, " F"] | None, config: TextureConfig) -> Colours:
+    """How texels are coloured: by their face's photo if there are `labels`, else, and where that does not see them, by
+    all."""
+
+    def blended(texels: Texels) -> tuple[Tensor, Tensor]:
+        light, counts = np.zeros((len(texels.index), 3), np.float32), np.zeros(len(texels.index), np.int32)
         blend(
-            places.numpy(), turned.numpy(), sightings.cameras.numpy(), sightings.centres.numpy(),
+            texels.places.numpy(), texels.normals.numpy(), sightings.cameras.numpy(), sightings.centres.numpy(),
             sightings.images.numpy(), sightings.depth.numpy(), sightings.trust.numpy(), sightings.gains.numpy(),
             np.float32(sightings.tolerance), np.float32(config.sharpness), np.float32(config.outliers), LIGHT,
-            colours, counts,
+            light, counts,
         )  # fmt: skip
-        found = torch.from_numpy(counts > 0)
-        guessed, there = from_points(places[~found], others, reach=8 * sightings.tolerance)
-        colours = torch.from_numpy(colours)
-        colours[~found] = guessed
-        light[band], seen[band] = colours, found
-        known[band] = found
-        known[band[~found]] = there
+        return torch.from_numpy(light), torch.from_numpy(counts > 0)
+
+    def best(texels: Texels, labels: Int64[Tensor, " F"]) -> tuple[Tensor, Tensor]:
+        light, found = taken_from(sightings, texels.places, texels.normals, labels[texels.face])
+        missing = ~found
+        light[missing], found[missing] = blended(texels.map(lambda values: values[missing]))
+        return light, found
+
+    return blended if labels is None else lambda texels: best(texels, labels)
+
+
+def _paint(
+    atlas: Atlas, page: int, mesh: Mesh, colours: Colours, others: Points, reach: float
+) -> tuple[Float[Tensor, "S S 3"], Bool[Tensor, "S S"]]:
+    """A page's colours, sRGB in [0, 1], and which of them a photo gave; points count within `reach` of a texel."""
+    light, seen = torch.zeros(atlas.side**2, 3), torch.zeros(atlas.side**2, dtype=torch.bool)
+    known = torch.zeros_like(seen)
+    for texels in _texels(atlas, page, mesh):
+        found, sure = colours(texels)
+        found[~sure], there = from_points(texels.places[~sure], others, reach=reach)
+        light[texels.index], seen[texels.index], known[texels.index] = found, sure, sure
+        known[texels.index[~sure]] = there
     shape = (atlas.side, atlas.side)
     filled = diffuse(light.reshape(*shape, 3).permute(2, 0, 1), known.reshape(shape))
     return srgb_from_linear(filled).clamp(0, 1).permute(1, 2, 0), seen.reshape(shape)
+
+
+def _levelled(
+    pages: Float[Tensor, "P S S 3"], atlas: Atlas, mesh: Mesh, levels: Levels, sightings: Sightings
+) -> Float[Tensor, "P S S 3"]:
+    """The pages without steps where two photos meet; the space between charts follows what is beside it."""
+    result = pages.clone()
+    for page in range(atlas.pages):
+        shifts, inside = torch.zeros(atlas.side**2, 3), torch.zeros(atlas.side**2, dtype=torch.bool)
+        for texels in _texels(atlas, page, mesh):
+            own = np.empty((len(texels.index), 3), np.float32)
+            shift(
+                texels.places.numpy(), texels.normals.numpy(), texels.face.numpy(), texels.weights.float().numpy(),
+                levels.views.numpy(), levels.weights.numpy(), levels.offsets.numpy(), sightings.cameras.numpy(),
+                sightings.centres.numpy(), sightings.images.numpy(), sightings.depth.numpy(), sightings.trust.numpy(),
+                sightings.gains.numpy(), np.float32(sightings.tolerance), LIGHT, own,
+            )  # fmt: skip
+            shifts[texels.index], inside[texels.index] = torch.from_numpy(own), True
+        shape = (atlas.side, atlas.side)
+        spread = diffuse(shifts.reshape(*shape, 3).permute(2, 0, 1), inside.reshape(shape))
+        result[page] += spread.permute(1, 2, 0)
+    return result.clamp(0, 1)
