@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from photoreal.core import Cameras, Capture, Depths, Mesh, Photos, bytes_from_unit, look_at, pixel_rays, unproject
+from photoreal.mesh import Surface
 
 UP = torch.tensor([0.0, 0.0, 1.0])
 
@@ -76,3 +77,8 @@ def ball_mesh(rows: int = 40) -> Mesh:
             a, b = row * across + column, row * across + right
             faces += [[a, a + across, b], [b, a + across, b + across]]
     return Mesh(vertices, torch.tensor(faces))
+
+
+def surface_of(mesh: Mesh, cameras: Cameras, *, voxel: float = 0.01) -> Surface:
+    """A mesh of the ball as the texture takes it, with the ball's exact depths."""
+    return Surface(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool), voxel, ball_depths(cameras), {})

@@ -1,6 +1,5 @@
 """The splats and photos of a scene folder in; its textured mesh out."""
 
-import dataclasses
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TypeVar
@@ -54,9 +53,7 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
     depths = yield from _depth_maps(gaussians, cameras, config)
     floats = kept.replace(cameras=kept.cameras.map(torch.Tensor.float))
     surface = yield from _surface(depths, cameras, floats, config)
-    steps = bake(
-        floats, surface.mesh, surface.background, points_of(gaussians), config.texture, tolerance=2 * surface.voxel
-    )
+    steps = bake(floats, surface, points_of(gaussians), config.texture)
     baked = yield from _told(steps, lambda step: Progress("mesh", step.phase, step.done, step.total))
     yield Progress("mesh", "writing", 0, 1)
     write_seen(folder / "mesh_seen.png", baked.mesh)
@@ -105,10 +102,9 @@ def _surface(
     dense = yield from _told(steps, lambda step: Progress("mesh", step.phase, 0, 0))
     if config.surface.photometric:
         yield Progress("mesh", "moving to where photos agree", 0, 0)
-        for mesh in agree(dense.mesh, capture, voxel=dense.voxel, tolerance=2 * dense.voxel):
-            dense = dataclasses.replace(dense, mesh=mesh)
+        *_, dense = agree(dense, capture)
     yield Progress("mesh", "simplifying", 0, 0)
-    return finish_surface(dense, depths, cameras, config.surface)
+    return finish_surface(dense, cameras, config.surface)
 
 
 def _told(

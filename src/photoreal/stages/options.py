@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from photoreal.core import PhotorealError
+from photoreal.core import PhotorealError, require
 from photoreal.splat import device_of
 from photoreal.stages.config import ReconstructConfig
 from photoreal.stages.ledger import plain
@@ -42,7 +42,8 @@ _LEAST = {
     "mesh.texture.pages": 1,
     "mesh.texture.density": 0.01,
     "mesh.texture.sharpness": 0,
-    "mesh.texture.outliers": 0,
+    "mesh.texture.outliers": 0.01,
+    "mesh.texture.seam_cost": 0,
     "mesh.texture.rounds": 0,
     "mesh.file.quality": 1,
     "film.frames": 0,
@@ -78,6 +79,8 @@ def check_options(config: ReconstructConfig) -> None:
             f"--fit.smoothing needs opacity that is the same from all sides; --fit.opacity-degree is "
             f"{config.fit.opacity_degree}, 0 would do"
         )
+    if config.mesh.make and config.mesh.file.compress == "draco":
+        require("DracoPy", extra="compress")
     if config.fit.device == "cuda":
         device_of(config.fit)
 

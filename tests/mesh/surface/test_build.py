@@ -19,7 +19,7 @@ def result(steps):
 
 
 def finished(config: SurfaceConfig) -> Surface:
-    return finish_surface(result(build_surface(BALL, CAMERAS, config)), BALL, CAMERAS, config)
+    return finish_surface(result(build_surface(BALL, CAMERAS, config)), CAMERAS, config)
 
 
 def test_a_ball_is_rebuilt_simplified_with_the_error_told() -> None:

@@ -1,5 +1,5 @@
 import torch
-from balls import ball_capture, ball_mesh
+from balls import ball_capture, ball_mesh, surface_of
 
 from photoreal.core import Mesh
 from photoreal.mesh import agree
@@ -12,13 +12,13 @@ def test_a_surface_goes_to_where_the_photographs_agree() -> None:
     x, y, _ = BALL.vertices.unbind(1)
     wrong = 1 + 0.02 * torch.sin(2 * x) * torch.cos(3 * y)
     rough = Mesh(BALL.vertices * wrong[:, None], BALL.faces)
-    *_, found = agree(rough, capture, voxel=0.03, tolerance=0.06)
-    before, after = ((mesh.vertices.norm(dim=1) - 1).abs().mean() for mesh in (rough, found))
+    *_, found = agree(surface_of(rough, capture.cameras, voxel=0.03), capture)
+    before, after = ((mesh.vertices.norm(dim=1) - 1).abs().mean() for mesh in (rough, found.mesh))
     assert float(after) < 0.5 * float(before)
 
 
 def test_without_texture_it_stays() -> None:
     capture = ball_capture(14)
     grey = capture.replace(photos=capture.photos.replace(images=torch.full_like(capture.photos.images, 128)))
-    *_, found = agree(BALL, grey, voxel=0.03, tolerance=0.06)
-    assert torch.allclose(found.vertices, BALL.vertices, atol=1e-5)
+    *_, found = agree(surface_of(BALL, capture.cameras, voxel=0.03), grey)
+    assert torch.allclose(found.mesh.vertices, BALL.vertices, atol=1e-5)

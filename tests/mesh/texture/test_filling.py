@@ -1,7 +1,9 @@
 import torch
+from balls import ball_mesh
 
-from photoreal.core import Points
-from photoreal.mesh.texture.filling import diffuse, from_points
+from photoreal.core import Mesh, Points
+from photoreal.mesh.surface.topology import joined
+from photoreal.mesh.texture.filling import diffuse, from_points, over_surface
 
 
 def test_known_texels_stay_and_unknown_ones_come_from_around() -> None:
@@ -40,3 +42,29 @@ def test_places_take_the_light_of_near_points() -> None:
     colours, there = from_points(torch.tensor([[0.1, 0, 0], [9.9, 0, 0], [5.0, 0, 0]]), points, reach=1.0)
     assert there.tolist() == [True, True, False]
     assert torch.allclose(colours[:2], torch.tensor([[1.0, 0, 0], [0, 0, 1.0]]), atol=1e-6)
+
+
+def test_vertices_without_colour_lie_smoothly_between_those_with() -> None:
+    ball = ball_mesh()
+    height = ball.vertices[:, 2]
+    known = height.abs() > 0.5
+    colours = torch.where(known, (height > 0).float(), torch.tensor(0.5))[:, None].expand(-1, 3).contiguous()
+    found = over_surface(ball, colours, known)
+    assert torch.equal(found[known], colours[known])
+    assert abs(float(found[height.abs() < 0.05].mean()) - 0.5) < 0.05
+    assert bool((found[(height > 0.2) & ~known] > 0.5).all())
+
+
+def test_a_part_without_any_colour_has_the_mean() -> None:
+    ball = ball_mesh(8)
+    both = joined(ball, Mesh(ball.vertices + 5, ball.faces))
+    known = torch.arange(len(both.vertices)) < len(ball.vertices)
+    found = over_surface(both, known[:, None] * torch.tensor([0.2, 0.4, 0.6]), known)
+    assert torch.allclose(found[~known], torch.tensor([0.2, 0.4, 0.6]), atol=1e-3)
+
+
+def test_colours_stay_where_all_are_known_or_none() -> None:
+    ball = ball_mesh(8)
+    colours = torch.rand(len(ball.vertices), 3)
+    for known in (torch.ones(len(colours), dtype=torch.bool), torch.zeros(len(colours), dtype=torch.bool)):
+        assert torch.equal(over_surface(ball, colours, known), colours)

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from balls import ball_capture, ball_mesh
+from balls import ball_capture, ball_depths, ball_mesh
 
 from photoreal.core import PhotorealError
 from photoreal.mesh.kernels.labels import energy, least_energy, settle
@@ -14,7 +14,7 @@ from photoreal.mesh.texture.sightings import sightings_of
 
 BALL = ball_mesh()
 CAPTURE = ball_capture(14)
-SEEN = sightings_of(CAPTURE, BALL, tolerance=0.02)
+SEEN = sightings_of(CAPTURE, BALL, ball_depths(CAPTURE.cameras), tolerance=0.02)
 QUALITIES = face_qualities(SEEN, BALL)
 Problem = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from balls import ball_capture, ball_mesh
+from balls import ball_capture, ball_depths, ball_mesh, surface_of
 
 from photoreal.core import (
     Capture,
@@ -25,7 +25,7 @@ UNLEVELLED = "photoreal.mesh.texture.bake._levelled"
 
 
 def baked(capture: Capture, config: TextureConfig = CONFIG) -> Baked:
-    steps = bake(capture, BALL, torch.zeros(len(BALL.faces), dtype=torch.bool), NONE, config, tolerance=0.02)
+    steps = bake(capture, surface_of(BALL, capture.cameras), NONE, config)
     while True:
         try:
             next(steps)
@@ -34,7 +34,7 @@ def baked(capture: Capture, config: TextureConfig = CONFIG) -> Baked:
 
 
 def labelled(capture: Capture) -> tuple[torch.Tensor, Sightings]:
-    seen = sightings_of(capture, BALL, tolerance=0.02)
+    seen = sightings_of(capture, BALL, ball_depths(capture.cameras), tolerance=0.02)
     return choose(seen, BALL, face_qualities(seen, BALL), seam_cost=CONFIG.seam_cost), seen
 
 

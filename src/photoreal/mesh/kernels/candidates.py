@@ -8,8 +8,8 @@ from numba import njit, prange
 
 F = np.float32
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
-COSINE_MIN = F(0.1)
-"""A surface that turns away from the photo by more than 84 degrees is not taken from it."""
+COSINE_MIN = F(0.02)
+"""A surface that turns away from the photo by more than 89 degrees is not taken from it."""
 
 
 _VOTE = F(0.3)
@@ -99,6 +99,29 @@ def quality_in(view, point, normal, cameras, centres, depth, trust, tolerance, p
 
 @njit(**_OPTIONS)
 @no_type_check
+def apart(roots, i, j):
+    """How far two colours differ, in the channel where they do most."""
+    most = max(abs(roots[i, 0] - roots[j, 0]), abs(roots[i, 1] - roots[j, 1]))
+    return max(most, abs(roots[i, 2] - roots[j, 2]))
+
+
+@njit(**_OPTIONS)
+@no_type_check
+def agreed(votes, roots, count, spread):
+    """The candidate that most votes lie near; one `spread` away or more gives no support, an equal one its whole."""
+    chosen, most = 0, F(-1)
+    for i in range(count):
+        support = F(0)
+        for j in range(count):
+            share = apart(roots, i, j) / spread
+            support += votes[j] * max(F(0), F(1) - share * share)
+        if support > most:
+            chosen, most = i, support
+    return chosen
+
+
+@njit(**_OPTIONS)
+@no_type_check
 def weighted_median(values, weights, count, order):
     """The value at which the weights below reach half of all; insertion sort, for candidates are few."""
     total = F(0)
@@ -120,34 +143,32 @@ def weighted_median(values, weights, count, order):
 @njit(**_OPTIONS)
 @no_type_check
 def robust_mean(colours, qualities, count, power, spread, work, order, colour):
-    """Mean of candidates without those far from the median; returns how many were left.
+    """Mean of the candidates near the one that most agree with; returns how many.
 
-    A candidate is far when a channel differs from the weighted median by more than `spread` times the median
-    difference and 0.02, in square roots of light (about what eyes see). Weights are qualities to the `power`; votes
-    for the median are nearly equal, lest the best photo outvote all others when it is the wrong one.
+    The consensus is RANSAC's with every candidate tried. Near is within three times the median difference and 0.02,
+    and within `spread`, in square roots of light (about what eyes see), in every channel. Weights are qualities to the
+    `power`, less for what is farther; votes are nearly equal, lest the best photo outvote all others when it is the
+    wrong one.
+    `work` [5, V]: votes, differences, square roots of the three channels.
     """
     best = F(0)
     for i in range(count):
         best = max(best, qualities[i])
+    votes, differences, roots = work[0], work[1], work[2:].T
     for i in range(count):
-        work[0, i] = (qualities[i] / best) ** _VOTE
-        work[4, i] = F(1)
-    if count > 2:
+        votes[i] = (qualities[i] / best) ** _VOTE
         for k in range(3):
-            for i in range(count):
-                work[1, i] = math.sqrt(colours[i, k])
-            middle = weighted_median(work[1], work[0], count, order)
-            for i in range(count):
-                work[2, i] = abs(work[1, i] - middle)
-            bound = spread * weighted_median(work[2], work[0], count, order) + F(0.02)
-            for i in range(count):
-                if work[2, i] > bound:
-                    work[4, i] = F(0)
+            roots[i, k] = math.sqrt(colours[i, k])
+    chosen = agreed(votes, roots, count, spread)
+    for i in range(count):
+        differences[i] = apart(roots, chosen, i)
+    near = min(spread, F(3) * weighted_median(differences, votes, count, order) + F(0.02))
     total, left = F(0), 0
     colour[0], colour[1], colour[2] = F(0), F(0), F(0)
     for i in range(count):
-        if work[4, i] > F(0):
-            w = (qualities[i] / best) ** power
+        if differences[i] <= near:
+            share = differences[i] / spread
+            w = (qualities[i] / best) ** power * max(F(1e-3), F(1) - share * share)
             total += w
             left += 1
             for k in range(3):

@@ -52,7 +52,7 @@ def carry_back(pages, target, trust, face_at, weights_at, faces, uvs, face_pages
     """Add each pixel's residual, target less texture, to the four texels it is made of, and its weight to their totals.
 
     A pixel weighs as its trust, as the square of its `quality` against the face's `best`, and less the larger its
-    residual is beyond `soft` (Huber's weights). One thread: sums have one order.
+    residual is, not at all beyond `soft` (Tukey's weights). One thread: sums have one order.
     """
     side = pages.shape[1]
     height, width = face_at.shape
@@ -76,7 +76,8 @@ def carry_back(pages, target, trust, face_at, weights_at, faces, uvs, face_pages
                 size = max(size, abs(error[k]))
             share = quality[face] / best[face]
             weight = F(trust[row, column]) / F(255) * share * share
-            weight *= min(F(1), soft / max(size, F(1e-12)))
+            close = max(F(0), F(1) - size * size / (soft * soft))
+            weight *= close * close
             for i in range(4):
                 near = (u if i & 1 else F(1) - u) * (v if i >> 1 else F(1) - v) * weight
                 totals[page, top + (i >> 1), left + (i & 1)] += near

@@ -1,18 +1,22 @@
 """From depth maps to a clean surface of a wanted size."""
 
+import dataclasses
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal
 
-import fast_simplification
 import numpy as np
 import torch
+from jaxtyping import Bool
+from pyfqmr.Simplify import Simplify
 from torch import Tensor
 
 from photoreal.core import Cameras, CaptureError, Depths, Mesh
 from photoreal.mesh.surface.cleaning import close_holes, distances_to, smooth, without_floaters
 from photoreal.mesh.surface.confidence import confirmed
+from photoreal.mesh.surface.planes import find_ground
 from photoreal.mesh.surface.shell import shell
+from photoreal.mesh.surface.topology import joined
 from photoreal.mesh.surface.volume import extract, fuse
 
 _SAMPLES = 20_000
@@ -32,6 +36,8 @@ class SurfaceConfig:
     """What a depth is worth that no other view confirms or contradicts, beside one that all confirm."""
     far: float = 4.0
     """What is farther than so many median depths is background, not surface."""
+    ground: bool = True
+    """Whether to look for flat ground that cameras see at too flat an angle to agree on."""
     floaters: float = 0.005
     """Loose parts with less than this share of the largest part's area are removed."""
     holes: float = 30.0
@@ -58,11 +64,18 @@ class Surface:
     """A surface and how it came to be."""
 
     mesh: Mesh
-    background: Tensor
-    """Bool [F]: faces of the outer shell."""
+    background: Bool[Tensor, " F"]
+    """Faces of the outer shell."""
     voxel: float
     """Side of a voxel, world units."""
+    depths: Depths
+    """As far as other views confirm them: what stands before the mesh."""
     figures: dict[str, float]
+
+    @property
+    def tolerance(self) -> float:
+        """How far the mesh may be from the true surface, world units."""
+        return 2 * self.voxel
 
 
 def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Generator[SurfaceStep, None, Surface]:
@@ -80,8 +93,13 @@ def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Ge
             f"no depth of {len(depths)} views is confirmed by another within {config.tolerance:.0%}; they see "
             "nothing in common, or the splats are too vague"
         )
-    yield SurfaceStep("fusing")
     voxel = config.voxel or _voxel_of(believed, cameras)
+    ground = None
+    if config.ground:
+        yield SurfaceStep("looking for ground")
+        ground = find_ground(depths, believed, cameras, voxel=voxel)
+        believed = believed if ground is None else ground.depths
+    yield SurfaceStep("fusing")
     volume = fuse(lambda: [(believed, cameras)], torch.zeros(3), voxel, truncation=config.truncation)
     yield SurfaceStep("extracting")
     raw, _ = extract(volume, least=0.3 if config.alone == 0 else 0.3 * config.alone)
@@ -91,29 +109,32 @@ def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Ge
     mesh, closed = close_holes(mesh, perimeter=config.holes * voxel)
     mesh = smooth(mesh, rounds=config.smoothing)
     figures = {"voxel": voxel, "blocks": blocks, "faces_before": float(len(mesh.faces)), "holes_closed": float(closed)}
-    return Surface(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool), voxel, figures)
+    if ground is not None:
+        mesh = joined(mesh, ground.sheet)
+        figures["ground_faces"] = float(len(ground.sheet.faces))
+    return Surface(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool), voxel, believed, figures)
 
 
-def finish_surface(dense: Surface, depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Surface:
+def finish_surface(dense: Surface, cameras: Cameras, config: SurfaceConfig) -> Surface:
     """The surface with at most the wanted number of faces, the error of that told, and the outer shell around it."""
     small = simplify(dense.mesh, config.faces)
-    none = Mesh(small.vertices[:0], small.faces[:0])
-    outer = shell(small, depths, cameras) if config.background == "shell" else none
-    whole = Mesh(
-        torch.cat([small.vertices, outer.vertices]), torch.cat([small.faces, outer.faces + len(small.vertices)])
-    )
+    whole = joined(small, shell(small, dense.depths, cameras)) if config.background == "shell" else small
     background = torch.arange(len(whole.faces)) >= len(small.faces)
     figures = dense.figures | _error_of(dense.mesh, small) | {"faces": float(len(small.faces))}
-    return Surface(whole, background, dense.voxel, figures)
+    return dataclasses.replace(dense, mesh=whole, background=background, figures=figures)
 
 
 def simplify(mesh: Mesh, faces: int) -> Mesh:
-    """At most so many faces, by collapsing the edges that change least (quadrics, Garland and Heckbert 1997)."""
+    """At most so many faces, by collapsing the edges that change least (quadrics, Garland and Heckbert 1997).
+
+    Open borders keep their vertices.
+    """
     if len(mesh.faces) <= faces:
         return mesh
-    vertices, triangles = fast_simplification.simplify(
-        mesh.vertices.float().numpy(), mesh.faces.numpy().astype(np.int32), target_count=faces, agg=5
-    )[:2]
+    simplifier = Simplify()
+    simplifier.setMesh(mesh.vertices.double().numpy(), mesh.faces.numpy().astype(np.int32))
+    simplifier.simplify_mesh(target_count=faces, aggressiveness=5, preserve_border=True, verbose=False)
+    vertices, triangles, _ = simplifier.getMesh()
     return Mesh(torch.from_numpy(np.asarray(vertices)).float(), torch.from_numpy(np.asarray(triangles)).long())
 
 

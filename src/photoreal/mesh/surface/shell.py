@@ -45,7 +45,7 @@ def shell(mesh: Mesh, depths: Depths, cameras: Cameras) -> Mesh:
     wanted = torch.zeros(len(radius))
     for start, rays in sights:
         wanted[_met(start, rays, radius)] = 1
-    return _quads(centre, radius, _peak(wanted, 1) > 0)
+    return _quads(centre, radius, _peak(wanted, 4) > 0)
 
 
 def _met(start: Float[Tensor, "N 3"], rays: Float[Tensor, "N 3"], radius: Float[Tensor, " M"]) -> Int64[Tensor, " N"]:

@@ -54,6 +54,11 @@ def boundary_edges(faces: Int64[Tensor, "F 3"]) -> Int64[Tensor, "E 2"]:
     return torch.from_numpy(edges[alone])
 
 
+def joined(one: Mesh, other: Mesh) -> Mesh:
+    """Both meshes as one; the faces of `other` come last."""
+    return Mesh(torch.cat([one.vertices, other.vertices]), torch.cat([one.faces, other.faces + len(one.vertices)]))
+
+
 def compact(mesh: Mesh) -> Mesh:
     """The mesh without vertices that no face uses."""
     used, faces = torch.unique(mesh.faces, return_inverse=True)

@@ -13,9 +13,10 @@ from torch import Tensor
 from photoreal.core import Capture, Mesh, Points, TexturedMesh, Value, bytes_from_unit, srgb_from_linear
 from photoreal.mesh.kernels.candidates import LIGHT, blend, survey
 from photoreal.mesh.kernels.seams import shift
+from photoreal.mesh.surface.build import Surface
 from photoreal.mesh.texture.atlas import Atlas, unwrap
 from photoreal.mesh.texture.exposure import solve_gains
-from photoreal.mesh.texture.filling import diffuse, from_points
+from photoreal.mesh.texture.filling import diffuse, from_points, over_surface
 from photoreal.mesh.texture.hits import texel_hits
 from photoreal.mesh.texture.labels import choose, taken_from
 from photoreal.mesh.texture.refinement import refine
@@ -36,13 +37,14 @@ class TextureConfig:
     """Texels along the side of a page at most."""
     pages: int = 4
     """Pages at most; texels become larger where that is not enough."""
-    density: float = 1.2
+    density: float = 1.8
     """Texels along a pixel of the photo that sees a face best."""
     sharpness: float = 4.0
     """Photos are weighted by this power of their pixels per surface: 1 averages noise away, 8 takes nearly the best
     photo alone."""
-    outliers: float = 3.0
-    """A photo that differs from the median by more than so many median differences is left out, for each texel."""
+    outliers: float = 0.15
+    """A photo is left out of a texel where it differs by this or more from what most photos agree on, in square roots
+    of light (1 for white)."""
     exposure: bool = True
     """Bring all photos to one exposure and white balance."""
     rounds: int = 8
@@ -92,23 +94,15 @@ class Baked:
     """Side of a texel, median, world units."""
 
 
-def bake(
-    capture: Capture,
-    mesh: Mesh,
-    background: Bool[Tensor, " F"],
-    others: Points,
-    config: TextureConfig,
-    *,
-    tolerance: float,
-) -> Generator[BakeStep, None, Baked]:
+def bake(capture: Capture, surface: Surface, others: Points, config: TextureConfig) -> Generator[BakeStep, None, Baked]:
     """Unwrap a mesh and colour every texel from the photos that see it.
 
-    Texels that no photo sees take the colours of `others`, coloured points such as splats, and are not `seen`.
-    `background` marks faces of an outer shell. `tolerance`: how far, in world units, the mesh may be from the true
-    surface.
+    Texels that no photo sees take the colours of `others`, coloured points such as splats, and are not `seen`. The
+    surface's depths are those of the capture's views, in that order.
     """
     yield BakeStep("visibility", 0, 1)
-    sightings = sightings_of(capture, mesh, tolerance=tolerance)
+    mesh = surface.mesh
+    sightings = sightings_of(capture, mesh, surface.depths, tolerance=surface.tolerance)
     if config.exposure:
         sightings = sightings.replace(gains=solve_gains(sightings, mesh))
     qualities = face_qualities(sightings, mesh)
@@ -120,11 +114,11 @@ def bake(
         yield BakeStep("choosing photos", 0, 1)
         labels = choose(sightings, mesh, qualities, seam_cost=config.seam_cost)
         qualities = qualities * (labels[:, None] == torch.arange(len(sightings)))
-    colours = _colours(sightings, labels, config)
+    colours = _filled(_colours(sightings, labels, config), mesh, others, surface.tolerance)
     painted: list[tuple[Tensor, Tensor]] = []
     for page in range(atlas.pages):
         yield BakeStep("texture", page, atlas.pages)
-        painted.append(_paint(atlas, page, mesh, colours, others, 8 * tolerance))
+        painted.append(_paint(atlas, page, mesh, colours))
     pages, seen = (torch.stack(parts) for parts in zip(*painted, strict=True))
     better = refine(pages, atlas, mesh, capture.cameras, sightings, qualities)
     for done, refined in enumerate(islice(better, config.rounds)):
@@ -141,7 +135,7 @@ def bake(
         face_pages=atlas.face_pages,
         pages=bytes_from_unit(pages).permute(0, 3, 1, 2).contiguous(),
         seen=seen,
-        background=background,
+        background=surface.background,
     )
     return Baked(textured, sightings.gains, float(texel.median()))
 
@@ -210,19 +204,36 @@ def _colours(sightings: Sightings, labels: Int64[Tensor, " F"] | None, config: T
     return blended if labels is None else lambda texels: best(texels, labels)
 
 
-def _paint(
-    atlas: Atlas, page: int, mesh: Mesh, colours: Colours, others: Points, reach: float
-) -> tuple[Float[Tensor, "S S 3"], Bool[Tensor, "S S"]]:
-    """A page's colours, sRGB in [0, 1], and which of them a photo gave; points count within `reach` of a texel."""
+def _filled(colours: Colours, mesh: Mesh, others: Points, reach: float) -> Colours:
+    """`colours`, and for texels without any those of `others` within `reach`, else of the surface around."""
+    count = len(mesh.vertices)
+    face = torch.zeros(count, dtype=torch.int64)
+    face[mesh.faces.reshape(-1)] = torch.arange(len(mesh.faces)).repeat_interleave(3)
+    vertices = Texels(
+        torch.arange(count), face, torch.zeros(count, 3), mesh.vertices.float(), mesh.vertex_normals.float()
+    )
+    around = over_surface(mesh, *colours(vertices))
+
+    def filled(texels: Texels) -> tuple[Tensor, Tensor]:
+        light, sure = colours(texels)
+        unsure = torch.nonzero(~sure)[:, 0]
+        guessed, there = from_points(texels.places[unsure], others, reach=reach)
+        inner = (around[mesh.faces[texels.face[unsure]]] * texels.weights[unsure][..., None]).sum(1)
+        light[unsure] = torch.where(there[:, None], guessed, inner.to(light.dtype))
+        return light, sure
+
+    return filled
+
+
+def _paint(atlas: Atlas, page: int, mesh: Mesh, colours: Colours) -> tuple[Float[Tensor, "S S 3"], Bool[Tensor, "S S"]]:
+    """A page's colours, sRGB in [0, 1], and which of them a photo gave."""
     light, seen = torch.zeros(atlas.side**2, 3), torch.zeros(atlas.side**2, dtype=torch.bool)
-    known = torch.zeros_like(seen)
+    inside = torch.zeros_like(seen)
     for texels in _texels(atlas, page, mesh):
-        found, sure = colours(texels)
-        found[~sure], there = from_points(texels.places[~sure], others, reach=reach)
-        light[texels.index], seen[texels.index], known[texels.index] = found, sure, sure
-        known[texels.index[~sure]] = there
+        light[texels.index], seen[texels.index] = colours(texels)
+        inside[texels.index] = True
     shape = (atlas.side, atlas.side)
-    filled = diffuse(light.reshape(*shape, 3).permute(2, 0, 1), known.reshape(shape))
+    filled = diffuse(light.reshape(*shape, 3).permute(2, 0, 1), inside.reshape(shape))
     return srgb_from_linear(filled).clamp(0, 1).permute(1, 2, 0), seen.reshape(shape)
 
 

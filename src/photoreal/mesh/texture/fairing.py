@@ -1,5 +1,6 @@
 """A surface moved along its normals to where the photographs agree."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from photoreal.core import Capture, Mesh
 from photoreal.mesh.kernels.stereo import sweep
+from photoreal.mesh.surface.build import Surface
 from photoreal.mesh.surface.topology import links
 from photoreal.mesh.texture.sightings import sightings_of
 
@@ -28,8 +30,8 @@ _ROUNDS = 4
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def agree(mesh: Mesh, capture: Capture, *, voxel: float, tolerance: float) -> Iterator[Mesh]:
-    """Yield the mesh after each round; vertices move by at most two voxels, then one.
+def agree(surface: Surface, capture: Capture) -> Iterator[Surface]:
+    """Yield the surface after each round; vertices move by at most two voxels, then one.
 
     For each vertex a small patch of its tangent plane is swept along the normal, and the offset sought where the photo
     that sees it best and others that see it correlate most (Gallup et al. 2007 sweep planes so; Vu et al. 2012 refine
@@ -37,20 +39,22 @@ def agree(mesh: Mesh, capture: Capture, *, voxel: float, tolerance: float) -> It
     by a membrane with robust weights, so that bare walls move with what is near.
     """
     for share in _SHARES:
-        step = voxel / share
-        scores = _scores(mesh, capture, step=step, tolerance=tolerance)
+        step, mesh = surface.voxel / share, surface.mesh
+        scores = _scores(surface, capture, step=step)
         offset = _spread(mesh, *_peaks(scores), step)
-        mesh = Mesh(mesh.vertices + offset[:, None].to(mesh.vertices.dtype) * mesh.vertex_normals, mesh.faces)
-        yield mesh
+        moved = mesh.vertices + offset[:, None].to(mesh.vertices.dtype) * mesh.vertex_normals
+        surface = dataclasses.replace(surface, mesh=Mesh(moved, mesh.faces))
+        yield surface
 
 
-def _scores(mesh: Mesh, capture: Capture, *, step: float, tolerance: float) -> NDArray[np.float32]:
-    seen = sightings_of(capture, mesh, tolerance=tolerance)
+def _scores(surface: Surface, capture: Capture, *, step: float) -> NDArray[np.float32]:
+    mesh = surface.mesh
+    seen = sightings_of(capture, mesh, surface.depths, tolerance=surface.tolerance)
     greys = (seen.images.float() @ torch.tensor(_LUMA) / 255).contiguous()
     scores = np.empty((len(mesh.vertices), _OFFSETS), np.float32)
     sweep(
         mesh.vertices.float().numpy(), mesh.vertex_normals.float().numpy(), seen.cameras.numpy(), seen.centres.numpy(),
-        greys.numpy(), seen.depth.numpy(), seen.trust.numpy(), np.float32(tolerance), np.float32(step), scores,
+        greys.numpy(), seen.depth.numpy(), seen.trust.numpy(), np.float32(surface.tolerance), np.float32(step), scores,
     )  # fmt: skip
     return scores
 

@@ -3,12 +3,17 @@
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from scipy.sparse import csr_matrix, diags_array
+from scipy.sparse.linalg import cg
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from photoreal.core import Points, linear_from_srgb, unit_from_bytes
+from photoreal.core import Mesh, Points, linear_from_srgb, unit_from_bytes
+from photoreal.mesh.surface.topology import links
 
 _NEIGHBOURS = 8
+_PULL = 1e-6
+"""Towards the mean, beside a neighbour's pull of 1."""
 
 
 def from_points(
@@ -32,6 +37,26 @@ def from_points(
     light = linear_from_srgb(unit_from_bytes(points.colours))
     colours = (weights[..., None] * light[index]).sum(1) / weights.sum(1, keepdim=True).clamp_min(1e-30)
     return colours, there.any(1)
+
+
+def over_surface(mesh: Mesh, colours: Float[Tensor, "N 3"], known: Bool[Tensor, " N"]) -> Float[Tensor, "N 3"]:
+    """Colours of all vertices: known ones as they are, others as smooth as can be between them along the edges.
+
+    They solve Laplace's equation on the graph of edges; a part without any known vertex has the mean of all.
+    """
+    if bool(known.all()) or not bool(known.any()):
+        return colours
+    near, values = links(mesh), colours.double().numpy()
+    middle = values[known.numpy()].mean(0)
+    laplacian = csr_matrix(diags_array(np.asarray(near.sum(1)).reshape(-1) + _PULL) - near)
+    free, fixed = np.flatnonzero(~known.numpy()), np.flatnonzero(known.numpy())
+    inner, outer = laplacian[free][:, free], laplacian[free][:, fixed]
+    result = colours.clone()
+    for channel in range(3):
+        target = _PULL * middle[channel] - outer @ values[fixed, channel]
+        found, _ = cg(inner, target, x0=np.full(len(free), middle[channel]), rtol=1e-4, maxiter=500)
+        result[torch.from_numpy(free), channel] = torch.from_numpy(found).to(result.dtype)
+    return result.clamp(0, 1)
 
 
 def diffuse(page: Float[Tensor, "3 S S"], known: Bool[Tensor, "S S"]) -> Float[Tensor, "3 S S"]:

@@ -14,8 +14,8 @@ from photoreal.mesh.texture.atlas import Atlas
 from photoreal.mesh.texture.hits import camera_hits
 from photoreal.mesh.texture.sightings import Sightings
 
-_SOFT = 0.06
-"""Residuals (sRGB) beyond this count less: passers-by, highlights, what is not in place."""
+_SOFT = 0.3
+"""Residuals (sRGB) count less the nearer they come to this, and not at all beyond: passers-by, highlights."""
 
 
 def refine(
@@ -30,8 +30,9 @@ def refine(
 
     Rendering with fixed geometry is linear in the texels (bilinear weights of what each pixel's ray hits), so this is
     the simultaneous iterative reconstruction of tomography (Gilbert 1972; rows of the system sum to 1), reweighted for
-    Huber's loss. A pixel counts by its trust and by the square of its photo's quality
-    for the face beside the best. Few rounds sharpen; many would fit what the geometry gets wrong.
+    Tukey's loss: what all photos agreed on before stays, however good the one photo that differs. A pixel counts by
+    its trust and by the square of its photo's quality for the face beside the best. Few rounds sharpen; many would fit
+    what the geometry gets wrong.
     """
     best = qualities.max(1).values.numpy()
     faces, uvs, face_pages = atlas.faces.numpy(), atlas.uvs.numpy(), atlas.face_pages.numpy()

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, laplace, maximum_filter, minimum_filter
 from torch import Tensor
 
-from photoreal.core import Capture, Mesh, Value
+from photoreal.core import Capture, Depths, Mesh, Value
 from photoreal.mesh.surface.volume import camera_numbers
 from photoreal.mesh.texture.hits import camera_hits
 
 _EDGE = 12.0
 """Pixels over which trust rises from the photo's edge, a mask or an outline of the mesh."""
+_BEFORE = 0.9
+"""What is nearer than this share of the mesh's depth stands before it."""
 _JUMP = 0.03
 """A step in depth of this share between neighbouring pixels is an outline."""
 
@@ -40,9 +42,13 @@ class Sightings(Value):
         return len(self.images)
 
 
-def sightings_of(capture: Capture, mesh: Mesh, *, tolerance: float) -> Sightings:
-    """Draw the mesh from every camera, and judge how far each pixel is to be trusted; gains are 1."""
-    depths: list[Tensor] = []
+def sightings_of(capture: Capture, mesh: Mesh, depths: Depths, *, tolerance: float) -> Sightings:
+    """Draw the mesh from every camera, and judge how far each pixel is to be trusted; gains are 1.
+
+    Where a view's own depth says that something stands before the mesh which the mesh lacks, the photo is a last
+    resort.
+    """
+    drawn: list[Tensor] = []
     trusts: list[Tensor] = []
     sharp = np.array([_sharpness(image) for image in capture.photos.images])
     shares = np.minimum(1, sharp / max(float(np.median(sharp)), 1e-12))
@@ -50,18 +56,29 @@ def sightings_of(capture: Capture, mesh: Mesh, *, tolerance: float) -> Sightings
         hits = camera_hits(mesh, capture.cameras.take([view]))
         there = hits.face >= 0
         depth = torch.where(there, hits.depth, torch.full_like(hits.depth, torch.inf))
-        depths.append(depth)
-        trusts.append(_trust(hits.depth, capture.photos.masks[view], float(shares[view])))
+        drawn.append(depth)
+        trust = _trust(hits.depth, capture.photos.masks[view], float(shares[view]))
+        trusts.append(torch.where(_hidden(depth, depths.take([view]), tolerance), trust.clamp_max(1), trust))
     cameras = torch.stack([torch.from_numpy(camera_numbers(capture.cameras, view)) for view in range(len(capture))])
     return Sightings(
         capture.photos.images.permute(0, 2, 3, 1).contiguous(),
-        torch.stack(depths),
+        torch.stack(drawn),
         torch.stack(trusts),
         cameras,
         capture.cameras.centres.float().contiguous(),
         torch.ones(len(capture), 3),
         tolerance,
     )
+
+
+def _hidden(depth: Float[Tensor, "H W"], own: Depths, tolerance: float) -> Bool[Tensor, "H W"]:
+    """Where one view's `own` depths, of any size, are well before the mesh's depth, or next to such a pixel."""
+    known, nearest = (
+        torch.nn.functional.interpolate(values[:, None].float(), depth.shape, mode="nearest")[0, 0]
+        for values in (own.confidence > 0, own.depth)
+    )
+    before = (known > 0) & torch.isfinite(depth) & (nearest < _BEFORE * depth - tolerance)
+    return torch.nn.functional.max_pool2d(before[None].float(), 5, 1, 2)[0] > 0
 
 
 def _trust(depth: Float[Tensor, "H W"], mask: Bool[Tensor, "H W"], sharpness: float) -> UInt8[Tensor, "H W"]:
