@@ -2,7 +2,7 @@
 
 from photoreal.stages.config import PRESETS, FilmConfig, MeshConfig, Preset, ReconstructConfig, preset
 from photoreal.stages.ledger import fingerprint, plain, run_stage, source_fingerprint, stage_of
-from photoreal.stages.meshes import MESH_FILES, mesh_stage, read_mesh
+from photoreal.stages.meshes import MESH_FILES, mesh_stage, points_of, read_mesh, surface_of
 from photoreal.stages.options import check_options
 from photoreal.stages.progress import Outcome, Progress
 from photoreal.stages.renders import compare, means, perceptual_network, render, render_stage, save
@@ -28,6 +28,7 @@ __all__ = [
     "mesh_stage",
     "perceptual_network",
     "plain",
+    "points_of",
     "preset",
     "read_mesh",
     "read_splats",
@@ -41,4 +42,5 @@ __all__ = [
     "splat_stage",
     "split",
     "stage_of",
+    "surface_of",
 ]

@@ -44,16 +44,9 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
     """
     scene, gaussians = read_capture(folder).capture, read_splats(folder).gaussians
     kept = scene.take([i for i, name in enumerate(scene.photos.names) if name not in held_out])
-    height, width = kept.cameras.size
-    scale = min(1.0, config.depth_side / max(height, width))
-    cameras = kept.cameras.resized((max(1, round(height * scale)), max(1, round(width * scale)))).map(
-        torch.Tensor.float
-    )
-    yield Progress("mesh", "depth maps", 0, len(kept))
-    depths = yield from _depth_maps(gaussians, cameras, config)
-    floats = kept.replace(cameras=kept.cameras.map(torch.Tensor.float))
-    surface = yield from _surface(depths, cameras, floats, config)
-    steps = bake(floats, surface, points_of(gaussians), config.texture)
+    kept = kept.replace(cameras=kept.cameras.map(torch.Tensor.float))
+    surface = yield from surface_of(kept, gaussians, config)
+    steps = bake(kept, surface, points_of(gaussians), config.texture)
     baked = yield from _told(steps, lambda step: Progress("mesh", step.phase, step.done, step.total))
     yield Progress("mesh", "writing", 0, 1)
     write_seen(folder / "mesh_seen.png", baked.mesh)
@@ -71,6 +64,26 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
             "gain_most": float(baked.gains.max()),
         },
     )
+
+
+def surface_of(capture: Capture, gaussians: Gaussians, config: MeshConfig) -> Generator[Progress, None, Surface]:
+    """The surface that splats agree on, moved to where the photographs agree, of the wanted size.
+
+    Raises:
+        CaptureError: no depth is confirmed, or there is too little memory; the text offers a size.
+    """
+    height, width = capture.cameras.size
+    scale = min(1.0, config.depth_side / max(height, width))
+    cameras = capture.cameras.resized((max(1, round(height * scale)), max(1, round(width * scale))))
+    yield Progress("mesh", "depth maps", 0, len(capture))
+    depths = yield from _depth_maps(gaussians, cameras, config)
+    steps = build_surface(depths, cameras, config.surface)
+    dense = yield from _told(steps, lambda step: Progress("mesh", step.phase, 0, 0))
+    if config.surface.photometric:
+        yield Progress("mesh", "moving to where photos agree", 0, 0)
+        *_, dense = agree(dense, capture)
+    yield Progress("mesh", "simplifying", 0, 0)
+    return finish_surface(dense, cameras, config.surface)
 
 
 def _depth_maps(gaussians: Gaussians, cameras: Cameras, config: MeshConfig) -> Generator[Progress, None, Depths]:
@@ -93,18 +106,6 @@ def _depth_map(
     cosine = torch.einsum("chw,hwc->hw", normal, towards).clamp_min(_GRAZING)
     solid = (renders.alpha > _OPAQUE) & (depth > 0) & torch.isfinite(depth)
     return torch.where(solid, depth, torch.zeros_like(depth)).float(), (solid * cosine).float()
-
-
-def _surface(
-    depths: Depths, cameras: Cameras, capture: Capture, config: MeshConfig
-) -> Generator[Progress, None, Surface]:
-    steps = build_surface(depths, cameras, config.surface)
-    dense = yield from _told(steps, lambda step: Progress("mesh", step.phase, 0, 0))
-    if config.surface.photometric:
-        yield Progress("mesh", "moving to where photos agree", 0, 0)
-        *_, dense = agree(dense, capture)
-    yield Progress("mesh", "simplifying", 0, 0)
-    return finish_surface(dense, cameras, config.surface)
 
 
 def _told(

@@ -94,7 +94,7 @@ def _against(folder: Path, truth: Path) -> dict[str, float | None]:
     if truth.is_dir():
         maps = [truth / "depth" / f"{Path(names[j]).stem}.png" for _, j in pairs]
         figures |= _depth(folder, ours, theirs, truth_from_scene, maps)
-        figures |= _surfaces(folder, scene.points, truth_from_scene, _true_samples(truth, theirs, maps))
+        figures |= _surfaces(folder, scene.points, truth_from_scene, true_samples(truth, theirs, maps))
     return figures
 
 
@@ -120,7 +120,7 @@ def _depth(
     return {"depth_abs_rel": float(abs_rel), "depth_delta1": float(delta1)}
 
 
-def _true_samples(truth: Path, cameras: Cameras, maps: list[Path]) -> Float[Tensor, "N 3"]:
+def true_samples(truth: Path, cameras: Cameras, maps: list[Path]) -> Float[Tensor, "N 3"]:
     """Points spread evenly over the true surface; none where nothing is known of it."""
     known = [i for i, path in enumerate(maps) if path.is_file()]
     if known:

@@ -1,0 +1,170 @@
+"""One mesh looked at more closely: its texture beside its photos, a wrong photo, and Poisson's surface."""
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pycolmap
+import torch
+import trimesh
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.figures import Figure
+from photoreal.core import Cameras, Capture, Depths, fit_similarity, transform_points, unit_from_bytes, unproject
+from photoreal.io import image_paths, read_capture, read_nerfstudio_cameras, read_run
+from photoreal.mesh import Surface, TextureConfig, bake, camera_hits, render_mesh
+from photoreal.mesh.texture.bake import Baked, face_qualities
+from photoreal.mesh.texture.labels import choose
+from photoreal.mesh.texture.refinement import target_of
+from photoreal.mesh.texture.sightings import sightings_of
+from photoreal.metrics import f_score, psnr
+from photoreal.stages import MeshConfig, points_of, read_splats, surface_of
+from photoreal.stages.score import true_samples
+
+ResultT = TypeVar("ResultT")
+
+
+def closer(out: Path, config: MeshConfig, truth: Path, on: str) -> list[Figure]:
+    """Figures of a finished scene: re-projection, one wrong photo among all, Poisson's surface of the same points."""
+    scene, gaussians, held = read_capture(out).capture, read_splats(out).gaussians, read_run(out).held_out
+    floats = scene.replace(cameras=scene.cameras.map(Tensor.float))
+    unseen = [floats.photos.names.index(name) for name in held]
+    kept = floats.take([i for i in range(len(floats)) if i not in unseen])
+    surface = drained(surface_of(kept, gaussians, config))
+
+    def baked(photos: Capture, **changes: Any) -> Baked:
+        return drained(bake(photos, surface, points_of(gaussians), dataclasses.replace(config.texture, **changes)))
+
+    clean = baked(kept)
+    loss = _held_out(clean, floats, unseen) - _held_out(baked(_spoiled(kept)), floats, unseen)
+    figures = [Figure("one wrong photo: held-out PSNR lost", loss, "dB", "<= 0.3", f"{on}, {len(kept)} photos")]
+    fine: dict[str, Any] = {"density": 2.4, "side": 4096, "rounds": 8}
+    for name, found in (
+        ("blended", clean),
+        ("blended, 2.4 texels a pixel", baked(kept, **fine)),
+        ("best photo, 2.4 texels a pixel", baked(kept, mode="best", **fine)),
+    ):
+        mean, median = _reprojection(found, kept, surface, best="best" in name)
+        figures += [
+            Figure(f"re-projection, {name}: mean difference", mean, "of 255", "<= 2", on),
+            Figure(f"re-projection, {name}: median difference", median, "of 255", "", on),
+        ]
+    return figures + _poisson(out, truth, kept, surface, on)
+
+
+def drained(steps: Generator[Any, None, ResultT]) -> ResultT:
+    """What a generator returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def _held_out(found: Baked, capture: Capture, views: list[int]) -> float:
+    values: list[float] = []
+    for view in views:
+        image, _ = render_mesh(found.mesh, capture.cameras.take([view]))
+        values.append(psnr(image, unit_from_bytes(capture.photos.images[view]), capture.photos.masks[view]))
+    return float(np.mean(values))
+
+
+def _spoiled(capture: Capture) -> Capture:
+    """A large occluder pasted into the middle photo: another photo of the capture, upside down, over half of it."""
+    images, view = capture.photos.images.clone(), len(capture) // 2
+    height, width = images.shape[-2:]
+    part = (slice(None), slice(height // 6, 5 * height // 6), slice(width // 8, 7 * width // 8))
+    images[view][part] = images[0].flip(1)[part]
+    return capture.replace(photos=capture.photos.replace(images=images))
+
+
+def _reprojection(found: Baked, capture: Capture, surface: Surface, *, best: bool) -> tuple[float, float]:
+    """Mean and median difference to each training photo, at the common exposure, where it won the face."""
+    seen = sightings_of(capture, surface.mesh, surface.depths, tolerance=surface.tolerance).replace(gains=found.gains)
+    qualities = face_qualities(seen, surface.mesh)
+    seam_cost = TextureConfig().seam_cost
+    winners = choose(seen, surface.mesh, qualities, seam_cost=seam_cost) if best else qualities.argmax(1)
+    apart: list[Tensor] = []
+    for view in range(len(capture)):
+        camera = capture.cameras.take([view])
+        face = camera_hits(surface.mesh, camera).face.long()
+        won = (face >= 0) & (winners[face.clamp_min(0)] == view) & (qualities[face.clamp_min(0), view] > 0)
+        image, _ = render_mesh(found.mesh, camera)
+        apart.append((image.permute(1, 2, 0) - target_of(seen, view)).abs().mean(-1)[won])
+    together = 255 * torch.cat(apart)
+    return float(together.mean()), float(together.median())
+
+
+def _poisson(out: Path, truth: Path, capture: Capture, surface: Surface, on: str) -> list[Figure]:
+    """Poisson's surface (Kazhdan and Hoppe 2013, as COLMAP has it) of the points that our surface was made of."""
+    cameras, names = read_nerfstudio_cameras(truth / "transforms.json")
+    number = {Path(name).stem: i for i, name in enumerate(names)}
+    scene = read_capture(out).capture
+    pairs = [(i, number[Path(n).stem]) for i, n in enumerate(image_paths(out))]
+    ours, theirs = scene.cameras.take([i for i, _ in pairs]), cameras.take([j for _, j in pairs])
+    truth_from_scene = fit_similarity(ours.centres.double(), theirs.centres.double())
+    samples = true_samples(truth, theirs, [truth / "depth" / f"{Path(names[j]).stem}.png" for _, j in pairs])
+    extent = float((samples.max(0).values - samples.min(0).values).max())
+    with tempfile.TemporaryDirectory() as folder:
+        _write_oriented(Path(folder) / "points.ply", capture.cameras.resized(surface.depths.size), surface.depths)
+        options = pycolmap.PoissonMeshingOptions()
+        options.depth, options.trim, options.color = 9, 7.0, False
+        pycolmap.poisson_meshing(Path(folder) / "points.ply", Path(folder) / "mesh.ply", options)
+        poisson = trimesh.load_mesh(Path(folder) / "mesh.ply")
+    fused = trimesh.Trimesh(
+        surface.mesh.vertices.numpy(), surface.mesh.faces[~surface.background].numpy(), process=False
+    )
+    figures: list[Figure] = []
+    for name, mesh in (("ours", fused), ("Poisson, depth 9, trim 7", poisson)):
+        spread = torch.from_numpy(np.asarray(trimesh.sample.sample_surface(mesh, 100_000, seed=0)[0])).double()
+        placed = transform_points(truth_from_scene, spread)
+        for share in (0.005, 0.01):
+            value = f_score(placed, samples, threshold=share * extent)
+            figures.append(Figure(f"same points, {name}: F-score at {share:.1%} of extent", value, "", "", on))
+    return figures
+
+
+def _write_oriented(path: Path, cameras: Cameras, depths: Depths) -> None:
+    """Believed points with normals towards their cameras, as PLY."""
+    places = unproject(cameras, depths.depth)
+    across, down = places[:, 1:-1, 2:] - places[:, 1:-1, :-2], places[:, 2:, 1:-1] - places[:, :-2, 1:-1]
+    normals = torch.nn.functional.normalize(torch.linalg.cross(down, across), dim=-1)
+    inner = places[:, 1:-1, 1:-1]
+    towards = cameras.centres[:, None, None] - inner
+    normals = normals * torch.sign((normals * towards).sum(-1, keepdim=True))
+    sure = torch.nn.functional.max_pool2d(-(depths.confidence > 0).float(), 3, 1) < 0
+    rows = torch.cat([inner, normals], -1)[sure].float().numpy()
+    fields = "".join(f"property float {name}\n" for name in ("x", "y", "z", "nx", "ny", "nz"))
+    head = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(rows)}\n{fields}end_header\n"
+    path.write_bytes(head.encode() + rows.tobytes())
+
+
+def write_room(source: Path, folder: Path) -> None:
+    """The RGB-D room as a posed dataset with true depth in millimetres."""
+    known = np.load(source / "condition.npz")
+    frames: list[dict[str, Any]] = []
+    for directory in ("images", "depth"):
+        (folder / directory).mkdir(parents=True)
+    for i, (k, pose, depth) in enumerate(zip(known["intrinsics"], known["poses"], known["depths"], strict=True)):
+        with Image.open(source / "rgb" / f"{i}.png") as picture:
+            picture.convert("RGB").save(folder / "images" / f"{i}.png")
+        Image.fromarray(np.round(depth * 1000).clip(0, 65535).astype(np.uint16)).save(folder / "depth" / f"{i}.png")
+        opengl = pose.astype(float) @ np.diag([1.0, -1, -1, 1])
+        lens = {
+            "fl_x": k[0, 0],
+            "fl_y": k[1, 1],
+            "cx": k[0, 2],
+            "cy": k[1, 2],
+            "w": depth.shape[1],
+            "h": depth.shape[0],
+        }
+        frames.append(
+            {"file_path": f"images/{i}.png", "transform_matrix": opengl.tolist()}
+            | {name: float(value) for name, value in lens.items()}
+        )
+    (folder / "transforms.json").write_text(json.dumps({"camera_model": "OPENCV", "frames": frames}))
