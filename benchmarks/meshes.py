@@ -49,6 +49,8 @@ def _source(data: Path, name: str) -> Path:
 def _run(name: str, source: Path, truth: Path | None, *, quick: bool) -> list[Figure]:
     config = dataclasses.replace(preset("draft"), film=dataclasses.replace(preset("draft").film, frames=0))
     config = _quick(config) if quick else config
+    if name == "lego":
+        config = dataclasses.replace(config, fit=dataclasses.replace(config.fit, outside="empty"))
     on = f"{name}, preset draft" + (" (quick)" if quick else "")
     with tempfile.TemporaryDirectory() as folder:
         out, started = Path(folder) / name, time.perf_counter()

@@ -83,7 +83,7 @@ def surface_of(capture: Capture, gaussians: Gaussians, config: MeshConfig) -> Ge
         yield Progress("mesh", "moving to where photos agree", 0, 0)
         *_, dense = agree(dense, capture)
     yield Progress("mesh", "simplifying", 0, 0)
-    return finish_surface(dense, cameras, config.surface)
+    return finish_surface(dense, capture, config.surface)
 
 
 def _depth_maps(gaussians: Gaussians, cameras: Cameras, config: MeshConfig) -> Generator[Progress, None, Depths]:

@@ -1,12 +1,14 @@
 import pytest
 import torch
-from balls import ball_depths, cameras_around
+from balls import ball_capture, ball_depths
 
 from photoreal.core import CaptureError, Depths
 from photoreal.mesh import Surface, SurfaceConfig, build_surface, finish_surface
 from photoreal.mesh.surface import volume
 
-CAMERAS = cameras_around(14)
+CUT_OUT = ball_capture(14)
+WHOLE = CUT_OUT.replace(photos=CUT_OUT.photos.replace(masks=torch.ones_like(CUT_OUT.photos.masks)))
+CAMERAS = WHOLE.cameras
 BALL = ball_depths(CAMERAS)
 
 
@@ -19,7 +21,7 @@ def result(steps):
 
 
 def finished(config: SurfaceConfig) -> Surface:
-    return finish_surface(result(build_surface(BALL, CAMERAS, config)), CAMERAS, config)
+    return finish_surface(result(build_surface(BALL, CAMERAS, config)), WHOLE, config)
 
 
 def test_a_ball_is_rebuilt_simplified_with_the_error_told() -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from pyfqmr.Simplify import Simplify
 from torch import Tensor
 
-from photoreal.core import Cameras, CaptureError, Depths, Mesh
+from photoreal.core import Cameras, Capture, CaptureError, Depths, Mesh
 from photoreal.mesh.surface.cleaning import close_holes, distances_to, smooth, without_floaters
 from photoreal.mesh.surface.confidence import confirmed
 from photoreal.mesh.surface.planes import find_ground
@@ -115,10 +115,10 @@ def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Ge
     return Surface(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool), voxel, believed, figures)
 
 
-def finish_surface(dense: Surface, cameras: Cameras, config: SurfaceConfig) -> Surface:
+def finish_surface(dense: Surface, capture: Capture, config: SurfaceConfig) -> Surface:
     """The surface with at most the wanted number of faces, the error of that told, and the outer shell around it."""
     small = simplify(dense.mesh, config.faces)
-    whole = joined(small, shell(small, dense.depths, cameras)) if config.background == "shell" else small
+    whole = joined(small, shell(small, dense.depths, capture)) if config.background == "shell" else small
     background = torch.arange(len(whole.faces)) >= len(small.faces)
     figures = dense.figures | _error_of(dense.mesh, small) | {"faces": float(len(small.faces))}
     return dataclasses.replace(dense, mesh=whole, background=background, figures=figures)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from photoreal.core import Cameras, Depths, Mesh, pixel_rays, unproject
+from photoreal.core import Capture, Depths, Mesh, pixel_rays, unproject
 from photoreal.mesh.texture.hits import camera_hits
 
 _ROWS = 96
@@ -17,13 +17,17 @@ _REACH = 4
 """so many cells around."""
 
 
-def shell(mesh: Mesh, depths: Depths, cameras: Cameras) -> Mesh:
+def shell(mesh: Mesh, depths: Depths, capture: Capture) -> Mesh:
     """Triangles around the cameras' middle, one quad for each direction in which a pixel sees past the surface.
+
+    Masked pixels see nothing: an object that was cut out has no shell. The depths may be smaller than the photos.
 
     Their distance is the mean of such pixels' depths in that direction, and spread from around where none is known;
     they stay behind the surface and outside of all cameras. Faces turn inwards; there are none if the surface fills
     every picture.
     """
+    cameras = capture.cameras.resized(depths.size)
+    shown = torch.nn.functional.interpolate(capture.photos.masks[None].float(), depths.size, mode="nearest")[0] > 0
     centre = cameras.centres.mean(0)
     total, count, nearest = torch.zeros(3, 2 * _ROWS * _ROWS)
     sights: list[tuple[Tensor, Tensor]] = []
@@ -31,13 +35,14 @@ def shell(mesh: Mesh, depths: Depths, cameras: Cameras) -> Mesh:
         camera = cameras.take([view])
         hits = camera_hits(mesh, camera)
         covered, known = hits.face >= 0, depths.confidence[view] > 0
+        past = ~covered & shown[view]
         offset = unproject(camera, torch.where(covered, hits.depth, depths.depth[view])[None])[0] - centre
         cell, distance = _cell(offset), offset.norm(dim=-1)
         nearest.scatter_reduce_(0, cell[covered], distance[covered], "amax")
-        bare = ~covered & known
+        bare = past & known
         total.index_add_(0, cell[bare], distance[bare])
         count.index_add_(0, cell[bare], torch.ones_like(distance[bare]))
-        rays = torch.nn.functional.normalize(pixel_rays(camera)[0][~covered], dim=-1) @ camera.cam_from_world[0, :3, :3]
+        rays = torch.nn.functional.normalize(pixel_rays(camera)[0][past], dim=-1) @ camera.cam_from_world[0, :3, :3]
         sights.append(((camera.centres[0] - centre).expand_as(rays), rays))
     outermost = float((cameras.centres - centre).norm(dim=-1).max().clamp_min(1e-6))
     guard = _BEHIND * _peak(nearest, _REACH).clamp_min(outermost)
