@@ -2,8 +2,8 @@ import pytest
 import torch
 from balls import ball_capture, ball_depths
 
-from photoreal.core import CaptureError, Depths
-from photoreal.mesh import Surface, SurfaceConfig, build_surface, finish_surface
+from photoreal.core import CaptureError, Depths, Mesh
+from photoreal.mesh import Surface, SurfaceConfig, build_surface, finish_surface, simplify
 from photoreal.mesh.surface import volume
 
 CUT_OUT = ball_capture(14)
@@ -66,3 +66,15 @@ def test_too_little_memory_is_said_with_a_size_that_fits(monkeypatch: pytest.Mon
         result(build_surface(BALL, CAMERAS, SurfaceConfig(voxel=0.01)))
     offered = float(str(caught.value).split("voxel ")[1].split()[0])
     result(build_surface(BALL, CAMERAS, SurfaceConfig(voxel=offered, background="none")))
+
+
+def test_a_sheet_of_ground_keeps_its_border() -> None:
+    x, y = torch.meshgrid(torch.arange(41.0), torch.arange(41.0), indexing="ij")
+    vertices = torch.stack([x, y, torch.zeros_like(x)], -1).reshape(-1, 3)
+    a = (torch.arange(40)[:, None] * 41 + torch.arange(40)).reshape(-1)
+    flat = Mesh(vertices, torch.cat([torch.stack([a, a + 41, a + 1], 1), torch.stack([a + 41, a + 42, a + 1], 1)]))
+    small = simplify(flat, 500, borders=True)
+    assert len(small.faces) <= 500
+    assert float(small.face_areas.sum()) == pytest.approx(1600, rel=1e-4)
+    none = Mesh(flat.vertices[:0], flat.faces[:0])
+    assert len(simplify(none, 500, borders=True).faces) == 0

@@ -16,10 +16,12 @@ from photoreal.mesh.surface.cleaning import close_holes, distances_to, smooth, w
 from photoreal.mesh.surface.confidence import confirmed
 from photoreal.mesh.surface.planes import find_ground
 from photoreal.mesh.surface.shell import shell
-from photoreal.mesh.surface.topology import joined
+from photoreal.mesh.surface.topology import compact, joined
 from photoreal.mesh.surface.volume import extract, fuse
 
 _SAMPLES = 20_000
+_SHEET = 10
+"""The ground's sheet has at most the faces over this, its border aside; being flat it needs few."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Surface:
     depths: Depths
     """As far as other views confirm them: what stands before the mesh."""
     figures: dict[str, float]
+    sheet: int = 0
+    """So many of the mesh's last faces are a flat sheet of ground."""
 
     @property
     def tolerance(self) -> float:
@@ -109,31 +113,32 @@ def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Ge
     mesh, closed = close_holes(mesh, perimeter=config.holes * voxel)
     mesh = smooth(mesh, rounds=config.smoothing)
     figures = {"voxel": voxel, "blocks": blocks, "faces_before": float(len(mesh.faces)), "holes_closed": float(closed)}
-    if ground is not None:
-        mesh = joined(mesh, ground.sheet)
-        figures["ground_faces"] = float(len(ground.sheet.faces))
-    return Surface(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool), voxel, believed, figures)
+    sheet = 0 if ground is None else len(ground.sheet.faces)
+    mesh = mesh if ground is None else joined(mesh, ground.sheet)
+    return Surface(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool), voxel, believed, figures, sheet)
 
 
 def finish_surface(dense: Surface, capture: Capture, config: SurfaceConfig) -> Surface:
     """The surface with at most the wanted number of faces, the error of that told, and the outer shell around it."""
-    small = simplify(dense.mesh, config.faces)
+    count = len(dense.mesh.faces) - dense.sheet
+    rest, sheet = (compact(Mesh(dense.mesh.vertices, faces)) for faces in dense.mesh.faces.split([count, dense.sheet]))
+    small = joined(simplify(rest, config.faces), simplify(sheet, config.faces // _SHEET, borders=True))
     whole = joined(small, shell(small, dense.depths, capture)) if config.background == "shell" else small
     background = torch.arange(len(whole.faces)) >= len(small.faces)
     figures = dense.figures | _error_of(dense.mesh, small) | {"faces": float(len(small.faces))}
-    return dataclasses.replace(dense, mesh=whole, background=background, figures=figures)
+    return dataclasses.replace(dense, mesh=whole, background=background, figures=figures, sheet=0)
 
 
-def simplify(mesh: Mesh, faces: int) -> Mesh:
+def simplify(mesh: Mesh, faces: int, *, borders: bool = False) -> Mesh:
     """At most so many faces, by collapsing the edges that change least (quadrics, Garland and Heckbert 1997).
 
-    Open borders keep their vertices.
+    With `borders` open borders keep all their vertices, and there may be more faces.
     """
     if len(mesh.faces) <= faces:
         return mesh
     simplifier = Simplify()
     simplifier.setMesh(mesh.vertices.double().numpy(), mesh.faces.numpy().astype(np.int32))
-    simplifier.simplify_mesh(target_count=faces, aggressiveness=5, preserve_border=True, verbose=False)
+    simplifier.simplify_mesh(target_count=faces, aggressiveness=5, preserve_border=borders, verbose=False)
     vertices, triangles, _ = simplifier.getMesh()
     return Mesh(torch.from_numpy(np.asarray(vertices)).float(), torch.from_numpy(np.asarray(triangles)).long())
 
