@@ -51,7 +51,6 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
     yield Progress("mesh", "writing", 0, 1)
     write_seen(folder / "mesh_seen.png", baked.mesh)
     write_glb(folder / "mesh.glb", baked.mesh, config.file)
-    unseen = 1 - float(baked.mesh.seen.float().mean())
     return Outcome(
         "embedded: fused splat depths, xatlas, photo texture",
         surface.figures
@@ -59,7 +58,7 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
             "texel": baked.texel,
             "pages": float(len(baked.mesh.pages)),
             "page_side": float(baked.mesh.pages.shape[-1]),
-            "unseen_share": unseen,
+            "unseen_share": baked.unseen,
             "gain_least": float(baked.gains.min()),
             "gain_most": float(baked.gains.max()),
         },

@@ -91,6 +91,8 @@ def test_what_no_photo_sees_comes_from_points_and_says_so(config: TextureConfig)
     places = torch.nn.functional.normalize(torch.randn(40_000, 3, generator=torch.Generator().manual_seed(0)), dim=1)
     others = Points(places, bytes_from_unit(paint(places)), torch.ones(len(places)))
     found = baked(upper, config, others)
+    assert 0.1 < found.unseen < 0.5
+    assert baked(WHOLE, config).unseen < 0.01
     below = WHOLE.cameras.centres[:, 2].argmin()
     image, covered = render_mesh(found.mesh, WHOLE.cameras.take([int(below)]))
     photo = unit_from_bytes(WHOLE.photos.images[int(below)])

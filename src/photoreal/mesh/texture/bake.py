@@ -92,6 +92,8 @@ class Baked:
     """Linear light of each photo times this is at the texture's exposure."""
     texel: float
     """Side of a texel, median, world units."""
+    unseen: float
+    """Share of the area, the outer shell aside, of faces whose middle no photo sees."""
 
 
 def bake(capture: Capture, surface: Surface, others: Points, config: TextureConfig) -> Generator[BakeStep, None, Baked]:
@@ -106,6 +108,8 @@ def bake(capture: Capture, surface: Surface, others: Points, config: TextureConf
     if config.exposure:
         sightings = sightings.replace(gains=solve_gains(sightings, mesh))
     qualities = face_qualities(sightings, mesh)
+    areas = mesh.face_areas * ~surface.background
+    unseen = float(areas[qualities.max(1).values <= 0].sum() / areas.sum().clamp_min(1e-30))
     yield BakeStep("unwrapping", 0, 1)
     texel = texel_sizes(mesh, qualities, config)
     atlas = unwrap(mesh, texel, side=config.side)
@@ -137,7 +141,7 @@ def bake(capture: Capture, surface: Surface, others: Points, config: TextureConf
         seen=seen,
         background=surface.background,
     )
-    return Baked(textured, sightings.gains, float(texel.median()))
+    return Baked(textured, sightings.gains, float(texel.median()), unseen)
 
 
 def face_qualities(sightings: Sightings, mesh: Mesh) -> Float[Tensor, "F V"]:
