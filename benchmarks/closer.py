@@ -3,9 +3,8 @@
 import dataclasses
 import json
 import tempfile
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pycolmap
@@ -15,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.figures import Figure
+from benchmarks.subjects import drained, floats
 from photoreal.core import Cameras, Capture, Depths, fit_similarity, transform_points, unit_from_bytes, unproject
 from photoreal.io import image_paths, read_capture, read_nerfstudio_cameras, read_run
 from photoreal.mesh import Surface, TextureConfig, bake, camera_hits, render_mesh
@@ -26,22 +26,20 @@ from photoreal.metrics import f_score, psnr
 from photoreal.stages import MeshConfig, points_of, read_splats, surface_of
 from photoreal.stages.score import true_samples
 
-ResultT = TypeVar("ResultT")
-
 
 def closer(out: Path, config: MeshConfig, truth: Path, on: str) -> list[Figure]:
     """Figures of a finished scene: re-projection, one wrong photo among all, Poisson's surface of the same points."""
     scene, gaussians, held = read_capture(out).capture, read_splats(out).gaussians, read_run(out).held_out
-    floats = scene.replace(cameras=scene.cameras.map(Tensor.float))
-    unseen = [floats.photos.names.index(name) for name in held]
-    kept = floats.take([i for i in range(len(floats)) if i not in unseen])
+    whole = floats(scene)
+    unseen = [whole.photos.names.index(name) for name in held]
+    kept = whole.take([i for i in range(len(whole)) if i not in unseen])
     surface = drained(surface_of(kept, gaussians, config))
 
     def baked(photos: Capture, **changes: Any) -> Baked:
         return drained(bake(photos, surface, points_of(gaussians), dataclasses.replace(config.texture, **changes)))
 
     clean = baked(kept)
-    loss = _held_out(clean, floats, unseen) - _held_out(baked(_spoiled(kept)), floats, unseen)
+    loss = _held_out(clean, whole, unseen) - _held_out(baked(_spoiled(kept)), whole, unseen)
     figures = [Figure("one wrong photo: held-out PSNR lost", loss, "dB", "<= 0.3", f"{on}, {len(kept)} photos")]
     fine: dict[str, Any] = {"density": 2.4, "side": 4096, "rounds": 8}
     for name, found in (
@@ -55,15 +53,6 @@ def closer(out: Path, config: MeshConfig, truth: Path, on: str) -> list[Figure]:
             Figure(f"re-projection, {name}: median difference", median, "of 255", "", on),
         ]
     return figures + _poisson(out, truth, kept, surface, on)
-
-
-def drained(steps: Generator[Any, None, ResultT]) -> ResultT:
-    """What a generator returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def _held_out(found: Baked, capture: Capture, views: list[int]) -> float:

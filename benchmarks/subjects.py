@@ -3,8 +3,9 @@
 import dataclasses
 import tempfile
 import time
+from collections.abc import Generator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from photoreal.stages.ledger import peak_memory
 CAPTURE = Path(__file__).parent.parent / "examples" / "captures" / "reading_room"
 GIB = 2**30
 ValueT = TypeVar("ValueT", bound=Value)
+ResultT = TypeVar("ResultT")
 OVER_WHITE = FitConfig(max_gaussians=100_000, background="white", far_gaussians=0, exposure=False)
 """For objects on white."""
 
@@ -150,13 +152,7 @@ def _run_capture(name: str, source: Path, photos: int, *, quick: bool) -> list[F
             config, fit=dataclasses.replace(config.fit, steps=60), film=dataclasses.replace(config.film, frames=0)
         )
     with tempfile.TemporaryDirectory() as folder:
-        story = reconstruct(source, Path(folder) / name, config, preset="draft")
-        while True:
-            try:
-                next(story)
-            except StopIteration as end:
-                record = end.value
-                break
+        record = drained(reconstruct(source, Path(folder) / name, config, preset="draft"))
     on = f"{name}, {photos} photos, preset draft" + (" (quick)" if quick else "")
     render = next(stage for stage in record.stages if stage.name == "render").figures
     return [
@@ -183,6 +179,15 @@ def resized(capture: Capture, side: int) -> Capture:
 def absent(name: str, folder: Path) -> Figure:
     """Says that a capture is not there."""
     return Figure(name, None, "", "", f"{folder} is not there; give --data")
+
+
+def drained(steps: Generator[Any, None, ResultT]) -> ResultT:
+    """What a generator returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def floats(value: ValueT) -> ValueT:

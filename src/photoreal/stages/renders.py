@@ -36,8 +36,7 @@ def render_stage(folder: Path, held_out: list[str], film: FilmConfig) -> Work:
             view = names.index(name)
             image = render(splats, scene.capture.cameras.take([view]))
             save(partial / "held_out" / f"{name}.png", image)
-            photo, mask = unit_from_bytes(scene.capture.photos.images[view]), scene.capture.photos.masks[view]
-            figures |= {f"{key}/{name}": value for key, value in compare(image, photo, mask, network).items()}
+            figures |= judged(image, scene.capture, view, network)
         if stage_of(read_run(folder), "mesh") is not None:
             figures |= yield from _mesh_renders(folder, partial / "mesh", scene.capture, held_out, network)
     figures |= means(figures)
@@ -72,8 +71,7 @@ def _mesh_renders(
         image, _ = render_mesh(mesh, camera)
         save(to / f"{name}.png", image)
         save(to / f"{name}.clay.png", clay(mesh.shape, camera))
-        photo, mask = unit_from_bytes(capture.photos.images[view]), capture.photos.masks[view]
-        figures |= {f"mesh_{key}/{name}": value for key, value in compare(image, photo, mask, network).items()}
+        figures |= judged(image, capture, view, network, prefix="mesh_")
     return figures
 
 
@@ -125,6 +123,15 @@ def compare(
         with torch.no_grad():
             figures["lpips"] = lpips(image, photo, network, mask)
     return figures
+
+
+def judged(
+    image: Float[Tensor, "3 H W"], capture: Capture, view: int, network: PerceptualNetwork | None, *, prefix: str = ""
+) -> dict[str, float]:
+    """Figures of a render against one photo of the capture, named as `means` takes them: KEY/PHOTO, and a prefix."""
+    photo, mask = unit_from_bytes(capture.photos.images[view]), capture.photos.masks[view]
+    found = compare(image, photo, mask, network)
+    return {f"{prefix}{key}/{capture.photos.names[view]}": value for key, value in found.items()}
 
 
 def means(figures: dict[str, float]) -> dict[str, float]:

@@ -14,7 +14,6 @@ from photoreal.core import (
     Points,
     fit_similarity,
     transform_points,
-    unit_from_bytes,
     unproject,
 )
 from photoreal.io import image_paths, read_capture, read_nerfstudio_cameras, read_run
@@ -31,7 +30,7 @@ from photoreal.metrics import (
 from photoreal.splat import rasterize_numba
 from photoreal.stages.ledger import stage_of
 from photoreal.stages.meshes import read_mesh
-from photoreal.stages.renders import compare, means, perceptual_network, render
+from photoreal.stages.renders import judged, means, perceptual_network, render
 from photoreal.stages.splats import read_splats
 from photoreal.synth import read_depths
 
@@ -64,12 +63,10 @@ def _on_held_out(folder: Path) -> dict[str, float | None]:
     found: dict[str, float] = {}
     for name in record.held_out:
         view = scene.capture.photos.names.index(name)
-        photo, mask = unit_from_bytes(scene.capture.photos.images[view]), scene.capture.photos.masks[view]
-        image = render(splats, scene.capture.cameras.take([view]))
-        found |= {f"{key}/{name}": value for key, value in compare(image, photo, mask, network).items()}
+        camera = scene.capture.cameras.take([view])
+        found |= judged(render(splats, camera), scene.capture, view, network)
         if mesh is not None:
-            image, _ = render_mesh(mesh, scene.capture.cameras.take([view]))
-            found |= {f"mesh_{key}/{name}": value for key, value in compare(image, photo, mask, network).items()}
+            found |= judged(render_mesh(mesh, camera)[0], scene.capture, view, network, prefix="mesh_")
     empty = dict.fromkeys(("psnr", "ssim", "lpips"))
     return empty | means(found)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from photoreal.core import Cameras, Capture, CaptureError, Depths, Mesh
 from photoreal.mesh.surface.cleaning import close_holes, distances_to, smooth, without_floaters
-from photoreal.mesh.surface.confidence import confirmed
+from photoreal.mesh.surface.confidence import confirmed, middle_depth
 from photoreal.mesh.surface.planes import find_ground
 from photoreal.mesh.surface.shell import shell
 from photoreal.mesh.surface.topology import compact, joined
@@ -97,7 +97,7 @@ def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Ge
             f"no depth of {len(depths)} views is confirmed by another within {config.tolerance:.0%}; they see "
             "nothing in common, or the splats are too vague"
         )
-    voxel = config.voxel or _voxel_of(believed, cameras)
+    voxel = config.voxel or 1.5 * middle_depth(believed) / float(cameras.intrinsics[:, 0, 0].median())
     ground = None
     if config.ground:
         yield SurfaceStep("looking for ground")
@@ -141,12 +141,6 @@ def simplify(mesh: Mesh, faces: int, *, borders: bool = False) -> Mesh:
     simplifier.simplify_mesh(target_count=faces, aggressiveness=5, preserve_border=borders, verbose=False)
     vertices, triangles, _ = simplifier.getMesh()
     return Mesh(torch.from_numpy(np.asarray(vertices)).float(), torch.from_numpy(np.asarray(triangles)).long())
-
-
-def _voxel_of(depths: Depths, cameras: Cameras) -> float:
-    known = depths.depth[depths.confidence > 0]
-    middle = float(known[:: max(1, len(known) // 1_000_000)].median())
-    return 1.5 * middle / float(cameras.intrinsics[:, 0, 0].median())
 
 
 def _error_of(mesh: Mesh, small: Mesh) -> dict[str, float]:

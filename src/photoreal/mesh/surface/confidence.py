@@ -22,8 +22,7 @@ def confirmed(
     agree, by `alone` if none contradicts and by 0 otherwise. What lies beyond `far` times the median depth of all
     views is background: confidence 0.
     """
-    known = depths.depth[depths.confidence > 0]
-    bound = far * float(known[:: max(1, len(known) // 1_000_000)].median()) if len(known) else 0.0
+    bound = far * middle_depth(depths)
     confidence = depths.confidence * (depths.depth <= bound)
     near = nearest_views(cameras, NEIGHBOURS)
     result = torch.zeros_like(confidence)
@@ -42,6 +41,12 @@ def confirmed(
         needed = min(2, len(near[view]))
         result[view] = confidence[view] * torch.where(agree >= needed, share, alone * (against == 0))
     return Depths(depths.depth, result)
+
+
+def middle_depth(depths: Depths) -> float:
+    """Median of what is believed at all, of about a million pixels at most; 0 where nothing is."""
+    known = depths.depth[depths.confidence > 0]
+    return float(known[:: max(1, len(known) // 1_000_000)].median()) if len(known) else 0.0
 
 
 def nearest_views(cameras: Cameras, count: int) -> Int64[Tensor, "V K"]:

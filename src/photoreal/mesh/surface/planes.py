@@ -45,6 +45,10 @@ class Plane(Value):
     normal: Float[Tensor, " 3"]
     offset: Float[Tensor, ""]
 
+    def height(self, points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
+        """Signed distance of points, positive on the side that the normal points to."""
+        return points @ self.normal - self.offset
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -71,18 +75,17 @@ def find_ground(depths: Depths, believed: Depths, cameras: Cameras, *, voxel: fl
     plane = main_plane(points[unsure], near=_NEAR * middle)
     if plane is None:
         return None
-    if float((cameras.centres @ plane.normal - plane.offset).mean()) < 0:
+    if float(plane.height(cameras.centres).mean()) < 0:
         plane = Plane(-plane.normal, -plane.offset)
-    height = points @ plane.normal - plane.offset
-    met = _depth_of(plane, cameras)
-    cosine = (cameras.centres @ plane.normal - plane.offset)[:, None, None] / (met * pixel_rays(cameras).norm(dim=-1))
+    height, met = plane.height(points), _depth_of(plane, cameras)
+    cosine = plane.height(cameras.centres)[:, None, None] / (met * pixel_rays(cameras).norm(dim=-1))
     about = (depths.depth > met / _RATIO) & (depths.depth < met * _RATIO)
     close = (height.abs() < _ABOUT * _NEAR * middle) | (cosine < _FLAT)
     below = known & (height < -_NEAR * middle) & (met > 0) & (met < 4 * middle)
     lowest = float(below.float().mean()) < _BELOW
     seen = about & (unconfirmed | unsure & close) | below & lowest
     left = Depths(believed.depth, believed.confidence * ~seen)
-    return Ground(_sheet(plane, seen, left, cameras, _CELL * voxel), left)
+    return Ground(_sheet(plane, torch.where(seen, met, torch.zeros(())), left, cameras, _CELL * voxel), left)
 
 
 def main_plane(points: Float[Tensor, "N 3"], *, near: float) -> Plane | None:
@@ -102,7 +105,7 @@ def main_plane(points: Float[Tensor, "N 3"], *, near: float) -> Plane | None:
         if int(best.sum()) < max(3, _SHARE * len(sample)):
             return None
         plane = _fitted(sample[best])
-        best = (sample @ plane.normal - plane.offset).abs() < near
+        best = plane.height(sample).abs() < near
     return plane
 
 
@@ -115,15 +118,17 @@ def _fitted(points: Float[Tensor, "N 3"]) -> Plane:
 def _depth_of(plane: Plane, cameras: Cameras) -> Float[Tensor, "V H W"]:
     """Depth at which each pixel's ray meets the plane; not above 0 where it does not."""
     slope = pixel_rays(cameras) @ cameras.cam_from_world[:, None, :3, :3] @ plane.normal
-    away = (plane.offset - cameras.centres @ plane.normal)[:, None, None]
-    return away / torch.where(slope == 0, torch.inf, slope)
+    return -plane.height(cameras.centres)[:, None, None] / torch.where(slope == 0, torch.inf, slope)
 
 
-def _sheet(plane: Plane, seen: Bool[Tensor, "V H W"], left: Depths, cameras: Cameras, cell: float) -> Mesh:
-    """Two triangles for each cell of the plane that more views see than look through, and a few around them."""
+def _sheet(plane: Plane, depth: Float[Tensor, "V H W"], left: Depths, cameras: Cameras, cell: float) -> Mesh:
+    """Two triangles for each cell of the plane that more views see than look through, and a few around them.
+
+    `depth`: of the plane where a view sees it, else 0.
+    """
     one = torch.linalg.cross(plane.normal, torch.eye(3)[int(plane.normal.abs().argmin())])
     axes = torch.stack([one / one.norm(), torch.linalg.cross(plane.normal, one / one.norm())])
-    depth = torch.where(seen, _depth_of(plane, cameras), torch.zeros(()))
+    seen = depth > 0
     flat = unproject(cameras, depth)[seen] @ axes.T
     low, high = flat.amin(0), flat.amax(0)
     cell = max(cell, float((high - low).max()) / _CELLS)

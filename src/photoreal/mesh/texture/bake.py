@@ -229,35 +229,39 @@ def _filled(colours: Colours, mesh: Mesh, others: Points, reach: float) -> Colou
     return filled
 
 
-def _paint(atlas: Atlas, page: int, mesh: Mesh, colours: Colours) -> tuple[Float[Tensor, "S S 3"], Bool[Tensor, "S S"]]:
-    """A page's colours, sRGB in [0, 1], and which of them a photo gave."""
-    light, seen = torch.zeros(atlas.side**2, 3), torch.zeros(atlas.side**2, dtype=torch.bool)
+def _on_page(
+    atlas: Atlas, page: int, mesh: Mesh, values: Colours
+) -> tuple[Float[Tensor, "3 S S"], Bool[Tensor, "S S"]]:
+    """A page of values, and which of them a photo gave; the space between charts follows what is beside it."""
+    found, seen = torch.zeros(atlas.side**2, 3), torch.zeros(atlas.side**2, dtype=torch.bool)
     inside = torch.zeros_like(seen)
     for texels in _texels(atlas, page, mesh):
-        light[texels.index], seen[texels.index] = colours(texels)
+        found[texels.index], seen[texels.index] = values(texels)
         inside[texels.index] = True
     shape = (atlas.side, atlas.side)
-    filled = diffuse(light.reshape(*shape, 3).permute(2, 0, 1), inside.reshape(shape))
-    return srgb_from_linear(filled).clamp(0, 1).permute(1, 2, 0), seen.reshape(shape)
+    return diffuse(found.reshape(*shape, 3).permute(2, 0, 1), inside.reshape(shape)), seen.reshape(shape)
+
+
+def _paint(atlas: Atlas, page: int, mesh: Mesh, colours: Colours) -> tuple[Float[Tensor, "S S 3"], Bool[Tensor, "S S"]]:
+    """A page's colours, sRGB in [0, 1], and which of them a photo gave."""
+    light, seen = _on_page(atlas, page, mesh, colours)
+    return srgb_from_linear(light).clamp(0, 1).permute(1, 2, 0), seen
 
 
 def _levelled(
     pages: Float[Tensor, "P S S 3"], atlas: Atlas, mesh: Mesh, levels: Levels, sightings: Sightings
 ) -> Float[Tensor, "P S S 3"]:
-    """The pages without steps where two photos meet; the space between charts follows what is beside it."""
-    result = pages.clone()
-    for page in range(atlas.pages):
-        shifts, inside = torch.zeros(atlas.side**2, 3), torch.zeros(atlas.side**2, dtype=torch.bool)
-        for texels in _texels(atlas, page, mesh):
-            own = np.empty((len(texels.index), 3), np.float32)
-            shift(
-                texels.places.numpy(), texels.normals.numpy(), texels.face.numpy(), texels.weights.float().numpy(),
-                levels.views.numpy(), levels.weights.numpy(), levels.offsets.numpy(), sightings.cameras.numpy(),
-                sightings.centres.numpy(), sightings.images.numpy(), sightings.depth.numpy(), sightings.trust.numpy(),
-                sightings.gains.numpy(), np.float32(sightings.tolerance), LIGHT, own,
-            )  # fmt: skip
-            shifts[texels.index], inside[texels.index] = torch.from_numpy(own), True
-        shape = (atlas.side, atlas.side)
-        spread = diffuse(shifts.reshape(*shape, 3).permute(2, 0, 1), inside.reshape(shape))
-        result[page] += spread.permute(1, 2, 0)
-    return result.clamp(0, 1)
+    """The pages without steps where two photos meet."""
+
+    def shifts(texels: Texels) -> tuple[Tensor, Tensor]:
+        own = np.empty((len(texels.index), 3), np.float32)
+        shift(
+            texels.places.numpy(), texels.normals.numpy(), texels.face.numpy(), texels.weights.float().numpy(),
+            levels.views.numpy(), levels.weights.numpy(), levels.offsets.numpy(), sightings.cameras.numpy(),
+            sightings.centres.numpy(), sightings.images.numpy(), sightings.depth.numpy(), sightings.trust.numpy(),
+            sightings.gains.numpy(), np.float32(sightings.tolerance), LIGHT, own,
+        )  # fmt: skip
+        return torch.from_numpy(own), torch.ones(len(own), dtype=torch.bool)
+
+    spread = [_on_page(atlas, page, mesh, shifts)[0].permute(1, 2, 0) for page in range(atlas.pages)]
+    return (pages + torch.stack(spread)).clamp(0, 1)

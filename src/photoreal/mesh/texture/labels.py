@@ -49,11 +49,11 @@ def choose(
     pixels, order = (kept * mesh.face_areas[:, None]).float().sort(dim=1, descending=True, stable=True)
     views = views.gather(1, order)
     costs = (pixels[:, :1] - pixels).contiguous()
-    neighbours, across = face_neighbours(mesh.faces).numpy(), _across(mesh)
+    neighbours = face_neighbours(mesh.faces).numpy()
     counts = (pixels > 0).sum(1)
     picks = np.zeros(len(views), np.int64)
     least_energy(
-        costs.numpy(), views.contiguous().numpy(), counts.numpy(), neighbours, across,
+        costs.numpy(), views.contiguous().numpy(), counts.numpy(), neighbours, _across(mesh, neighbours),
         _edge_weights(mesh, kept.amax(1), neighbours, seam_cost), _ROUNDS, picks,
     )  # fmt: skip
     chosen = views.gather(1, torch.from_numpy(picks)[:, None])[:, 0].long()
@@ -116,11 +116,11 @@ def _looks(
     return torch.from_numpy(colours), torch.from_numpy(shares)
 
 
-def _across(mesh: Mesh) -> NDArray[np.int64]:
+def _across(mesh: Mesh, neighbours: NDArray[np.int64]) -> NDArray[np.int64]:
     """[F, 3]: which side of the neighbour each side of a face is."""
     edges = half_edges(mesh.faces.numpy())
     keys = (edges.min(1) * len(mesh.vertices) + edges.max(1)).reshape(-1, 3)
-    return (keys[face_neighbours(mesh.faces).numpy()] == keys[..., None]).argmax(2)
+    return (keys[neighbours] == keys[..., None]).argmax(2)
 
 
 def _edge_weights(
