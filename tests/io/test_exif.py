@@ -2,16 +2,19 @@ import io
 import math
 
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from photoreal.io.exif import Exif, focal_hint, lens_identity, read_exif, turned
+from photoreal.io.exif import Exif, Place, focal_hint, lens_identity, read_exif, turned
 
 
-def reread(tags: dict[int, object], details: dict[int, object], *, kind: str = "JPEG") -> Exif:
+def reread(
+    tags: dict[int, object], details: dict[int, object], gps: dict[int, object] | None = None, *, kind: str = "JPEG"
+) -> Exif:
     """What comes back after a trip through a file."""
     exif = Image.Exif()
     exif.update(tags)
     exif.get_ifd(0x8769).update(details)
+    exif.get_ifd(0x8825).update(gps or {})
     buffer = io.BytesIO()
     Image.new("RGB", (40, 40)).save(buffer, kind, exif=exif)
     with Image.open(buffer) as image:
@@ -85,3 +88,51 @@ def test_portrait_and_landscape_are_two_lenses():
     assert turned((30, 40), 3) == (30, 40)
     assert lens_identity(exif, (30, 40)) != lens_identity(exif, (40, 30))
     assert lens_identity(exif, (30, 40)) == lens_identity(Exif(camera="A", focal_mm=4.0, orientation=3), (30, 40))
+
+
+BERLIN: dict[int, object] = {1: "N", 2: (52.0, 31.0, 8.57), 3: "E", 4: (13.0, 24.0, 1.61), 5: b"\0", 6: 39.0}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_the_place_comes_back(kind: str):
+    place = reread({0x0112: 1}, {}, BERLIN, kind=kind).place
+    assert place is not None
+    assert place.latitude == pytest.approx(52 + 31 / 60 + 8.57 / 3600, abs=1e-7)
+    assert place.longitude == pytest.approx(13 + 24 / 60 + 1.61 / 3600, abs=1e-7)
+    assert place.altitude == pytest.approx(39)
+
+
+def test_south_west_and_below_the_sea_are_negative():
+    shore = {1: "S", 2: (31.5, 0.0, 0.0), 3: "W", 4: (35.0, 30.0, 0.0), 5: b"\1", 6: 430.5}
+    assert reread({}, {}, shore).place == Place(-31.5, -35.5, -430.5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {1: None},
+        {1: "X"},
+        {2: None},
+        {2: (91.0, 0.0, 0.0)},
+        {4: (181.0, 0.0, 0.0)},
+        {4: (13.0, 24.0, TiffImagePlugin.IFDRational(0, 0))},
+        {2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)},
+        {9: "V"},
+    ],
+)
+def test_places_without_sense_count_as_none(wrong: dict[int, object]):
+    assert reread({}, {}, {tag: value for tag, value in (BERLIN | wrong).items() if value is not None}).place is None
+
+
+@pytest.mark.parametrize("wrong", [{6: None}, {6: TiffImagePlugin.IFDRational(0, 0)}, {6: 1e6}])
+def test_a_place_needs_no_altitude(wrong: dict[int, object]):
+    place = reread({}, {}, {tag: value for tag, value in (BERLIN | wrong).items() if value is not None}).place
+    assert place is not None
+    assert place.altitude is None
+
+
+@pytest.mark.parametrize("value", ["52.5", 52.5, (), (1.0, 2.0, 3.0, 4.0), ("a", "b", "c"), (10**400, 0, 0), b"N"])
+def test_a_place_of_another_kind_counts_as_none(value: object):
+    image = Image.new("RGB", (40, 40))
+    image.getexif().get_ifd(0x8825).update(BERLIN | {2: value})
+    assert read_exif(image).place is None

@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageCms, ImageOps
 
 from photoreal.core import CaptureError
+from photoreal.io.exif import Place
 from photoreal.io.photos import PhotoFile, ReadConfig, load_photos, read_photos
 
 
@@ -420,3 +421,16 @@ def test_memory_is_the_photos_and_few_decoded_files(tmp_path: Path):
     tracemalloc.stop()
     assert peak < 6 * 400 * 300 * 4
     assert photos.images.untyped_storage().nbytes() == photos.images.numel()
+
+
+def test_places_of_used_photos_come_by_name(tmp_path: Path):
+    for number, seed in enumerate((0, 1, 1, 3)):
+        exif = Image.Exif()
+        exif[0x0112] = 1
+        if number != 3:
+            exif.get_ifd(0x8825).update({1: "N", 2: (50.0 + number, 0.0, 0.0), 3: "E", 4: (7.0, 0.0, 0.0)})
+        picture(seed).save(tmp_path / f"{number}.png", exif=exif)
+    (tmp_path / "4.png").write_bytes(b"")
+    reading = read_photos(tmp_path)
+    assert reading.photos.names == ("0.png", "1.png", "3.png")
+    assert reading.places == {"0.png": Place(50.0, 7.0), "1.png": Place(51.0, 7.0)}

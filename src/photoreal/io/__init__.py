@@ -1,7 +1,7 @@
 """Files in and out: photos, videos and datasets become values; a scene becomes a folder that other programs open."""
 
 from photoreal.io.colmap import PosedReading, read_colmap, write_colmap
-from photoreal.io.exif import Exif, focal_hint, read_exif
+from photoreal.io.exif import Exif, Place, focal_hint, read_exif
 from photoreal.io.files import atomic_folder, atomic_path, clean_partials, locked, read_json, write_json, writing
 from photoreal.io.lens import Lens, opencv_lens, undistort
 from photoreal.io.meshes.glb import GlbConfig, glb_bytes, write_glb
@@ -41,6 +41,7 @@ __all__ = [
     "LeftOutRecord",
     "Lens",
     "PhotoReading",
+    "Place",
     "PosedReading",
     "ReadConfig",
     "RunRecord",

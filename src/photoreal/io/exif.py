@@ -1,11 +1,12 @@
-"""What a photograph's EXIF block says about its orientation and its lens (CIPA DC-008, Exif 2.32)."""
+"""What a photograph's EXIF block says about its orientation, its lens and its place (CIPA DC-008, Exif 2.32)."""
 
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from PIL import Image
-from PIL.ExifTags import IFD, Base
+from PIL.ExifTags import GPS, IFD, Base
 
 DIAGONAL_OF_35MM_FILM = 43.2666
 """Millimetres; the diagonal of 36 x 24 mm, to which 35 mm equivalents refer (CIPA DCG-001)."""
@@ -19,6 +20,8 @@ _TRANSPOSES = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_HIGHEST = 20_000.0
+"""Metres; nobody photographs from higher up but an astronaut."""
 _MILLIMETRES = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 _BROKEN_EXIF = (
     OSError,
@@ -31,6 +34,18 @@ _BROKEN_EXIF = (
     struct.error,
     OverflowError,
 )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a photograph was taken, on WGS84."""
+
+    latitude: float
+    """Degrees, north positive."""
+    longitude: float
+    """Degrees from -180 to 180, east positive."""
+    altitude: float | None = None
+    """Metres above the sea or the ellipsoid, whichever the camera wrote; None where unknown."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,8 @@ class Exif:
     """Height and width that the camera wrote, before any program scaled the picture."""
     zoom: float = 1.0
     """Digital zoom."""
+    place: Place | None = None
+    """None where the camera did not know it, or wrote nonsense."""
 
 
 def read_exif(image: Image.Image) -> Exif:
@@ -73,6 +90,7 @@ def read_exif(image: Image.Image) -> Exif:
         pixels_per_mm=_number(tags, Base.FocalPlaneXResolution) / unit,
         written_size=(int(_number(tags, Base.ExifImageHeight)), int(_number(tags, Base.ExifImageWidth))),
         zoom=max(1.0, _number(tags, Base.DigitalZoomRatio)),
+        place=_place(block),
     )
 
 
@@ -96,6 +114,14 @@ def lens_identity(exif: Exif, displayed: tuple[int, int]) -> tuple[str, float, f
     return exif.camera, round(exif.focal_mm, 2), round(exif.focal_35mm, 1), round(exif.zoom, 2), *displayed
 
 
+def orientation_of(exif: Exif, stored: tuple[int, int], stated: tuple[int, int]) -> int:
+    """The turn that EXIF asks for, if only so a stored picture lies as the size that a dataset states; else 1.
+
+    Sizes are heights and widths.
+    """
+    return exif.orientation if exif.orientation >= 5 and (stated[0] > stated[1]) != (stored[0] > stored[1]) else 1
+
+
 def turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """Height and width after the rotation that an EXIF orientation asks for."""
     return (size[1], size[0]) if orientation >= 5 else size
@@ -106,10 +132,54 @@ def upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_TRANSPOSES[orientation]) if orientation in _TRANSPOSES else image
 
 
+def _place(block: Image.Exif) -> Place | None:
+    """None where a tag is missing or no angle, where the receiver had lost its satellites, and for exactly (0, 0)."""
+    try:
+        tags: dict[int, object] = dict(block.get_ifd(IFD.GPSInfo))
+    except _BROKEN_EXIF:
+        return None
+    latitude = _angle(tags, GPS.GPSLatitude, _sign(tags, GPS.GPSLatitudeRef, "NS"))
+    longitude = _angle(tags, GPS.GPSLongitude, _sign(tags, GPS.GPSLongitudeRef, "EW"))
+    known = abs(latitude) <= 90 and abs(longitude) <= 180 and (latitude, longitude) != (0, 0)
+    if not known or _word(tags, GPS.GPSStatus) == "V":
+        return None
+    return Place(latitude, longitude, _altitude(tags))
+
+
+def _altitude(tags: Mapping[int, object]) -> float | None:
+    reference = tags.get(GPS.GPSAltitudeRef, 0)
+    below = reference in (1, 3, b"\1", b"\3")
+    metres = _real(tags.get(GPS.GPSAltitude))
+    return (-metres if below else metres) if abs(metres) <= _HIGHEST else None
+
+
+def _angle(tags: Mapping[int, object], tag: int, sign: float) -> float:
+    """Degrees of an angle in degrees, minutes and seconds; NaN where it is none."""
+    parts = tags.get(tag)
+    if not isinstance(parts, tuple) or not 1 <= len(parts) <= 3:
+        return math.nan
+    return sign * sum(_real(part) / 60**power for power, part in enumerate(parts))
+
+
+def _sign(tags: Mapping[int, object], tag: int, letters: str) -> float:
+    """1 for the first of two letters, -1 for the second, NaN for anything else."""
+    return {letters[0]: 1.0, letters[1]: -1.0}.get(_word(tags, tag), math.nan)
+
+
+def _word(tags: Mapping[int, object], tag: int) -> str:
+    value = tags.get(tag, "")
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 ").upper()
+
+
+def _real(value: object) -> float:
+    """A rational as a number; NaN where it is none."""
+    try:
+        return float(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return math.nan
+
+
 def _number(tags: dict[int, object], tag: int) -> float:
     """A tag as a finite number that is not negative, else 0."""
-    try:
-        value = float(tags.get(tag, 0))  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError, ZeroDivisionError):
-        return 0.0
+    value = _real(tags.get(tag, 0))
     return value if math.isfinite(value) and value > 0 else 0.0

@@ -6,10 +6,10 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
 from photoreal.core import CaptureError, MissingDependencyError, Photos, require
-from photoreal.io.exif import Exif, focal_hint, lens_identity, read_exif, turned, upright
+from photoreal.io.exif import Exif, Place, focal_hint, lens_identity, orientation_of, read_exif, turned, upright
 from photoreal.io.source import HEIF_SUFFIXES, image_files, image_folder, mask_files, unique_names
 
 MIN_SIDE = 32
@@ -70,6 +70,8 @@ class PhotoReading:
 
     photos: Photos
     skipped: tuple[Skipped, ...]
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where photos were taken, by name; those that do not say are absent."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Loaded:
     kept: tuple[int, ...]
     """Which of the files each photo is."""
     skipped: tuple[Skipped, ...]
+    places: Mapping[str, Place]
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,8 @@ def _loaded(
         lens_ids=torch.tensor([numbers[lens] for lens in lenses], dtype=torch.int64),
     )
     sizes = tuple(plan.size for plan in used)
-    return Loaded(photos, sizes, tuple(plan.displayed for plan in used), tuple(plans), skipped)
+    places = {plan.file.name: plan.exif.place for plan in used if plan.exif.place is not None}
+    return Loaded(photos, sizes, tuple(plan.displayed for plan in used), tuple(plans), skipped, places)
 
 
 def _rows_in_place(rows: Tensor, kept: list[int]) -> Tensor:
@@ -221,7 +225,7 @@ def _without_repeats(loaded: Loaded, folder: Path) -> PhotoReading:
         if original != row:
             skipped.append(Skipped(photos.names[row], f"the same picture as {photos.names[original]}"))
     if len(first) == len(photos):
-        return PhotoReading(photos, tuple(skipped))
+        return PhotoReading(photos, tuple(skipped), loaded.places)
     if len(first) == 1:
         raise CaptureError(
             f"all {len(photos)} photos in {folder} are the same picture; photograph the scene from different places"
@@ -229,7 +233,9 @@ def _without_repeats(loaded: Loaded, folder: Path) -> PhotoReading:
     kept = list(first.values())
     names = tuple(photos.names[row] for row in kept)
     images, masks = _rows_in_place(photos.images, kept), _rows_in_place(photos.masks, kept)
-    return PhotoReading(Photos(images, masks, names, photos.focal_hints[kept], photos.lens_ids[kept]), tuple(skipped))
+    photos = Photos(images, masks, names, photos.focal_hints[kept], photos.lens_ids[kept])
+    places = {name: place for name, place in loaded.places.items() if name in names}
+    return PhotoReading(photos, tuple(skipped), places)
 
 
 @contextmanager
@@ -257,20 +263,13 @@ def _plan(file: PhotoFile, max_side: int) -> _Plan:
         exif = read_exif(image)
     if min(stored) < MIN_SIDE:
         raise _UnusableError(f"{stored[1]}x{stored[0]} pixels; a photo needs at least {MIN_SIDE} on each side")
-    orientation = _orientation(file, exif, stored)
-    _check_shape(turned(stored, orientation), file.stated_size)
+    turn = exif.orientation if file.orientation == "exif" else orientation_of(exif, stored, file.stated_size or stored)
+    _check_shape(turned(stored, turn), file.stated_size)
     scale = min(1.0, max_side / max(stored))
-    height, width = (max(1, round(side * scale)) for side in turned(stored, orientation))
+    height, width = (max(1, round(side * scale)) for side in turned(stored, turn))
     if stored[0] * stored[1] > _HUGE_PIXELS:
         log.warning("%s has %dx%d pixels; it is read at %dx%d", file.path.name, stored[1], stored[0], width, height)
-    return _Plan(file, exif, orientation, stored, (height, width))
-
-
-def _orientation(file: PhotoFile, exif: Exif, stored: tuple[int, int]) -> int:
-    if file.orientation == "exif":
-        return exif.orientation
-    stated = file.stated_size or stored
-    return exif.orientation if exif.orientation >= 5 and (stated[0] > stated[1]) != (stored[0] > stored[1]) else 1
+    return _Plan(file, exif, turn, stored, (height, width))
 
 
 def _check_shape(found: tuple[int, int], stated: tuple[int, int] | None) -> None:
