@@ -19,9 +19,11 @@ from photoreal.stages import (
     check_options,
     fingerprint,
     mesh_stage,
+    metres_per_unit,
     plain,
     render_stage,
     run_stage,
+    settle_scale,
     solve_stage,
     source_fingerprint,
     splat_stage,
@@ -65,6 +67,7 @@ def reconstruct(
         record = yield from run_stage(
             out, record, "solve", solved, lambda: solve_stage(out, source, config), makes=CAMERA_FILES
         )
+        record = settle_scale(out, record, config.scale)
         if until == "report":
             record = yield from _show_and_judge(out, record, config)
         return record
@@ -117,7 +120,7 @@ def _show_and_judge(out: Path, record: RunRecord, config: ReconstructConfig) -> 
 
 
 def _mesh_and_show(out: Path, record: RunRecord, fitted: str, mesh: MeshConfig, film: FilmConfig) -> Telling:
-    held_out, meshed = record.held_out, fingerprint(fitted, mesh)
+    held_out, meshed = record.held_out, fingerprint(fitted, mesh, metres_per_unit(record))
     if mesh.make:
         record = yield from run_stage(
             out, record, "mesh", meshed, lambda: mesh_stage(out, held_out, mesh), makes=MESH_FILES

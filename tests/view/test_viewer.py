@@ -12,7 +12,9 @@ from textured import two_squares
 
 from photoreal.core import Cameras, Gaussians, SceneError, matrix_from_quaternion
 from photoreal.io import GlbConfig, glb_bytes, write_glb
+from photoreal.io.meshes.glb_reading import glb_metres_per_unit
 from photoreal.synth.toy import ToyScene
+from photoreal.view import viewer
 from photoreal.view.viewer import clearest_view, serve, splat_arrays
 
 
@@ -84,3 +86,20 @@ def test_without_gaussians_there_is_still_something_to_see(folder: Path) -> None
 def test_no_scene_no_server(tmp_path: Path) -> None:
     with pytest.raises(SceneError):
         serve(tmp_path, port=0)
+
+
+@pytest.mark.parametrize("compress", ["none", "draco"])
+def test_a_mesh_in_metres_is_shown_in_the_scenes_units(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, compress: str
+) -> None:
+    shown: list[tuple[float, float]] = []
+
+    def add(_scene: viser.SceneApi, _name: str, data: bytes, *, scale: float, **_: object) -> None:
+        (folder / "sent.glb").write_bytes(data)
+        shown.append((glb_metres_per_unit(folder / "sent.glb"), scale))
+
+    monkeypatch.setattr(viser.SceneApi, "add_glb", add)
+    monkeypatch.setattr(viewer, "_add_switches", lambda *_: None)
+    write_glb(folder / "mesh.glb", two_squares(), GlbConfig(compress=compress), metres_per_unit=0.25)
+    serve(folder, port=0).stop()
+    assert shown == [(0.25, 4.0)]

@@ -5,6 +5,7 @@ from photoreal.align.diagnosis import LeftOut
 from photoreal.align.features import FeatureConfig
 from photoreal.align.matching import MatchConfig
 from photoreal.align.orient import oriented_from_world, turned_cameras, up_direction
+from photoreal.align.scale import MetricScale, metric_scale
 from photoreal.align.sfm import DRAFT_SFM, STANDARD_SFM, SfmConfig, Solution, SolveStep, solve
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "FeatureConfig",
     "LeftOut",
     "MatchConfig",
+    "MetricScale",
     "SfmConfig",
     "Solution",
     "SolveStep",
+    "metric_scale",
     "oriented_from_world",
     "solve",
     "turned_cameras",

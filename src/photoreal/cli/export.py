@@ -1,5 +1,6 @@
 """`photoreal export`: the scene in another format."""
 
+import math
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,11 +8,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from photoreal.core import SceneError
+from photoreal.core import PhotorealError, SceneError
 from photoreal.io import (
     GlbConfig,
     atomic_folder,
     read_capture,
+    read_run,
     write_gaussians_ply,
     write_glb,
     write_obj,
@@ -19,7 +21,7 @@ from photoreal.io import (
     write_textured_ply,
     write_usdz,
 )
-from photoreal.stages import read_mesh, read_splats
+from photoreal.stages import metres_per_unit, read_mesh, read_splats
 
 ExportFormat = Literal["ply", "spz", "glb", "usdz", "obj", "mesh-ply", "colmap", "nerfstudio"]
 
@@ -37,9 +39,13 @@ class Export:
     """File or folder to write; by default beside the scene folder, named after it."""
     mesh: GlbConfig = field(default_factory=GlbConfig)
     """How glb and usdz are written."""
+    metres_per_unit: float | None = None
+    """What one unit of the scene is, for the mesh's formats; by default what run.json says; 1 leaves the units."""
 
     def run(self) -> None:
         """Carry out the verb."""
+        if self.metres_per_unit is not None and not 0 < self.metres_per_unit < math.inf:
+            raise PhotorealError(f"--metres-per-unit is {self.metres_per_unit}; it must be a positive number")
         name = self.scene.resolve().name
         out = self.out or self.scene.resolve().parent / (f"{name}.{self.to}" if self._is_file else f"{name}_{self.to}")
         if out.exists():
@@ -47,16 +53,22 @@ class Export:
         if self._is_file:
             self._write_file(out)
         elif self.to in ("obj", "mesh-ply"):
-            (write_obj if self.to == "obj" else write_textured_ply)(out, read_mesh(self.scene), name)
+            mesh = read_mesh(self.scene)
+            mesh = mesh.replace(vertices=mesh.vertices * self._metres())  # these formats have no node to scale
+            (write_obj if self.to == "obj" else write_textured_ply)(out, mesh, name)
         else:
             export_dataset(self.scene, out, self.to)
         print(f"written: {out}")
 
     def _write_file(self, out: Path) -> None:
         if self.to in ("glb", "usdz"):
-            (write_glb if self.to == "glb" else write_usdz)(out, read_mesh(self.scene), self.mesh)
+            write = write_glb if self.to == "glb" else write_usdz
+            write(out, read_mesh(self.scene), self.mesh, metres_per_unit=self._metres())
         else:
             (write_gaussians_ply if self.to == "ply" else write_spz)(out, read_splats(self.scene).gaussians)
+
+    def _metres(self) -> float:
+        return metres_per_unit(read_run(self.scene)) if self.metres_per_unit is None else self.metres_per_unit
 
     @property
     def _is_file(self) -> bool:

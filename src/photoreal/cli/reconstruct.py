@@ -11,7 +11,7 @@ from photoreal.cli.display import show
 from photoreal.core import PhotorealError
 from photoreal.io import ClaimPolicy, RunRecord
 from photoreal.recipes import reconstruct
-from photoreal.stages import Preset, ReconstructConfig
+from photoreal.stages import Preset, ReconstructConfig, scale_note
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def summary(folder: Path, record: RunRecord) -> str:
     if len(record.left_out) > 5:
         lines.append(f"  and {len(record.left_out) - 5} more; see run.json")
     lines.append(f"{solve.get('points', 0):,.0f} points, {splat.get('gaussians', 0):,.0f} Gaussians")
+    lines += [note] if (note := scale_note(record)) else []
     if math.isfinite(render.get("psnr", math.nan)):
         shares = [f"PSNR {render['psnr']:.2f} dB", f"SSIM {render['ssim']:.3f}"]
         shares += [f"LPIPS {render['lpips']:.3f}"] if "lpips" in render else []

@@ -1,11 +1,12 @@
 """Stages: each turns what a scene folder holds into what it holds next, tells its progress, is kept in `run.json`."""
 
-from photoreal.stages.config import PRESETS, FilmConfig, MeshConfig, Preset, ReconstructConfig, preset
+from photoreal.stages.config import PRESETS, FilmConfig, MeshConfig, Preset, ReconstructConfig, ScaleConfig, preset
 from photoreal.stages.ledger import fingerprint, plain, run_stage, source_fingerprint, stage_of
 from photoreal.stages.meshes import MESH_FILES, mesh_stage, points_of, read_mesh, surface_of
 from photoreal.stages.options import check_options
 from photoreal.stages.progress import Outcome, Progress
 from photoreal.stages.renders import compare, means, perceptual_network, render, render_stage, save
+from photoreal.stages.scale import metres_per_unit, scale_note, settle_scale
 from photoreal.stages.score import score
 from photoreal.stages.solve import CAMERA_FILES, solve_stage
 from photoreal.stages.splats import SPLAT_FILES, read_splats, splat_stage, split
@@ -21,11 +22,13 @@ __all__ = [
     "Preset",
     "Progress",
     "ReconstructConfig",
+    "ScaleConfig",
     "check_options",
     "compare",
     "fingerprint",
     "means",
     "mesh_stage",
+    "metres_per_unit",
     "perceptual_network",
     "plain",
     "points_of",
@@ -36,7 +39,9 @@ __all__ = [
     "render_stage",
     "run_stage",
     "save",
+    "scale_note",
     "score",
+    "settle_scale",
     "solve_stage",
     "source_fingerprint",
     "splat_stage",

@@ -13,6 +13,20 @@ Preset = Literal["draft", "standard", "best"]
 
 
 @dataclass(frozen=True)
+class ScaleConfig:
+    """How many metres one unit of the scene is; meshes are written in metres where that is known."""
+
+    gps: bool = True
+    """Whether the places in the photos' EXIF may tell it, where nothing else does."""
+    between: tuple[str, str] | None = None
+    """Names of two photos whose cameras were `metres` apart."""
+    metres: float | None = None
+    """The distance of the cameras of `between`."""
+    metres_per_unit: float | None = None
+    """The scale itself, as one who measured something in the scene knows it."""
+
+
+@dataclass(frozen=True)
 class FilmConfig:
     """The film of a flight among the cameras."""
 
@@ -52,6 +66,8 @@ class ReconstructConfig:
     """Choosing frames of a video."""
     sfm: SfmConfig = field(default_factory=SfmConfig)
     """Finding cameras."""
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    """Finding the scale."""
     fit: FitConfig = field(default_factory=FitConfig)
     """Fitting splats."""
     mesh: MeshConfig = field(default_factory=MeshConfig)

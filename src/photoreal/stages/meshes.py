@@ -26,6 +26,7 @@ from photoreal.splat.harmonics import Y_0
 from photoreal.stages.config import MeshConfig
 from photoreal.stages.ledger import Work, stage_of
 from photoreal.stages.progress import Outcome, Progress
+from photoreal.stages.scale import metres_per_unit
 from photoreal.stages.splats import read_splats
 
 MESH_FILES = ("mesh.glb", "mesh_seen.png")
@@ -39,6 +40,8 @@ _GRAZING = 0.05
 def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
     """Afterwards the folder holds `mesh.glb`, made of all photos but the held-out ones, and its mask of seen texels.
 
+    The file is in metres where run.json knows the scale.
+
     Raises:
         CaptureError: no depth is confirmed, or there is too little memory; the text offers a size.
     """
@@ -50,7 +53,7 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
     baked = yield from _told(steps, lambda step: Progress("mesh", step.phase, step.done, step.total))
     yield Progress("mesh", "writing", 0, 1)
     write_seen(folder / "mesh_seen.png", baked.mesh)
-    write_glb(folder / "mesh.glb", baked.mesh, config.file)
+    write_glb(folder / "mesh.glb", baked.mesh, config.file, metres_per_unit=metres_per_unit(read_run(folder)))
     return Outcome(
         "embedded: fused splat depths, xatlas, photo texture",
         surface.figures

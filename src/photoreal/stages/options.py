@@ -6,7 +6,7 @@ from typing import Any
 
 from photoreal.core import PhotorealError, require
 from photoreal.splat import device_of
-from photoreal.stages.config import ReconstructConfig
+from photoreal.stages.config import ReconstructConfig, ScaleConfig
 from photoreal.stages.ledger import plain
 
 _MOST = 2**31 - 1
@@ -19,6 +19,8 @@ _LEAST = {
     "sfm.neighbours": 1,
     "sfm.features.max_side": 32,
     "sfm.features.max_features": 50,
+    "scale.metres": 1e-6,
+    "scale.metres_per_unit": 1e-6,
     "fit.steps": 1,
     "fit.steps_a_photo": 1,
     "fit.max_gaussians": 1,
@@ -70,6 +72,7 @@ def check_options(config: ReconstructConfig) -> None:
             raise PhotorealError(f"{option} is {value}; it must be at least {least}")
         if name in _LEAST and value > _MOST:
             raise PhotorealError(f"{option} is {value}; it must be at most {_MOST}")
+    _check_scale(config.scale)
     if config.hold_out == 1 and not config.held_out:
         raise PhotorealError(
             "--hold-out 1 holds out every photo, and none is left to fit; 0 holds out none, 2 each other"
@@ -83,6 +86,13 @@ def check_options(config: ReconstructConfig) -> None:
         require("DracoPy", extra="compress")
     if config.fit.device == "cuda":
         device_of(config.fit)
+
+
+def _check_scale(scale: ScaleConfig) -> None:
+    if (scale.between is None) != (scale.metres is None):
+        raise PhotorealError("--scale.between A.jpg B.jpg and --scale.metres D say a distance together; give both")
+    if scale.between is not None and scale.metres_per_unit is not None:
+        raise PhotorealError("--scale.between and --scale.metres-per-unit both say the scale; give one of them")
 
 
 def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

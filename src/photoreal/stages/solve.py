@@ -26,6 +26,7 @@ from photoreal.io import (
 from photoreal.stages.config import ReconstructConfig
 from photoreal.stages.ledger import Work
 from photoreal.stages.progress import Outcome, Progress
+from photoreal.stages.scale import gps_figures
 
 CAMERA_FILES = ("images", "sparse", "transforms.json", "points.ply", "capture.json")
 """What a scene folder holds once its cameras are known; `masks` only where some pixel is masked."""
@@ -97,6 +98,7 @@ def _keep_solved(folder: Path, reading: PhotoReading, solution: Solution) -> Out
         LeftOutRecord(name=item.name, reason=item.reason) for item in solution.left_out
     ]
     write_capture(folder, solution.capture, solution.points, solution.tracks)
+    gps, notes = gps_figures(solution.capture, reading.places)
     return Outcome(
         f"embedded: {solution.method}",
         figures={
@@ -104,8 +106,9 @@ def _keep_solved(folder: Path, reading: PhotoReading, solution: Solution) -> Out
             "photos": float(len(reading.photos) + len(reading.skipped)),
             "registered": float(len(solution.capture)),
             "points": float(len(solution.points)),
+            **gps,
         },
-        notes=_padding_note(solution.capture.photos),
+        notes=_padding_note(solution.capture.photos) + notes,
         record={"photos": list(solution.capture.photos.names), "left_out": left_out},
     )
 

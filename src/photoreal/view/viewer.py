@@ -25,7 +25,7 @@ from photoreal.core import (
     quaternion_from_matrix,
 )
 from photoreal.io.meshes.glb import DRACO, glb_bytes
-from photoreal.io.meshes.glb_reading import read_glb
+from photoreal.io.meshes.glb_reading import glb_metres_per_unit, read_glb
 from photoreal.io.run import RUN_NAME, read_run
 from photoreal.io.scene import gaussians_path, read_capture, read_gaussians
 from photoreal.view.gaze import Gaze, gaze
@@ -138,11 +138,11 @@ def _add_splats(server: viser.ViserServer, gaussians: Gaussians) -> viser.Gaussi
 def _add_mesh(
     server: viser.ViserServer, path: Path
 ) -> tuple[tuple[viser.SceneNodeHandle, ...], tuple[viser.SceneNodeHandle, ...]]:
-    """The textured mesh and its wireframe, both hidden at first; the file's axes are turned back to the world's."""
-    mesh, data = read_glb(path), path.read_bytes()
+    """The textured mesh and its wireframe, both hidden at first; the file's axes and metres become the world's."""
+    mesh, data, metres = read_glb(path), path.read_bytes(), glb_metres_per_unit(path)
     # A browser would ask the network for a program that unpacks Draco.
-    data = glb_bytes(mesh) if DRACO.encode() in data else data
-    textured = server.scene.add_glb("/mesh", data, wxyz=_UPRIGHT, visible=False)
+    data = glb_bytes(mesh, metres_per_unit=metres) if DRACO.encode() in data else data
+    textured = server.scene.add_glb("/mesh", data, scale=1 / metres, wxyz=_UPRIGHT, visible=False)
     surface = mesh.faces[~mesh.background].numpy()
     wires = server.scene.add_mesh_simple(
         "/wires", _array(mesh.vertices), surface, color=(40, 40, 40), wireframe=True, visible=False

@@ -84,3 +84,10 @@ def test_compressed_triangles_stand_in_the_file_once() -> None:
         assert packed["attributes"].keys() == primitive["attributes"].keys()
         assert root["accessors"][primitive["indices"]]["count"] == 6
         assert root["accessors"][primitive["attributes"]["POSITION"]]["count"] == 4
+
+
+def test_a_node_makes_metres_of_units(tmp_path: Path) -> None:
+    write_glb(tmp_path / "a.glb", two_squares(), metres_per_unit=0.25)
+    assert complaints(tmp_path / "a.glb") == []
+    assert trimesh.load_scene(tmp_path / "a.glb").bounds[1].tolist() == pytest.approx([0.25, 0.25, 0], abs=1e-6)
+    assert "scale" not in root_of(glb_bytes(two_squares()))["nodes"][0]

@@ -11,6 +11,7 @@ from textured import two_squares
 
 from photoreal.core import FormatError
 from photoreal.io import GlbConfig, glb_bytes, read_glb, write_glb, write_seen
+from photoreal.io.meshes.glb_reading import glb_metres_per_unit
 
 
 @pytest.mark.parametrize("pages", [1, 2])
@@ -123,3 +124,18 @@ def test_a_mask_of_another_size_is_said(tmp_path: Path) -> None:
     write_seen(tmp_path / "a.png", two_squares(1))
     with pytest.raises(FormatError, match="texels instead of"):
         read_glb(tmp_path / "a.glb", tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("compress", ["none", "draco"])
+def test_a_mesh_comes_back_in_its_own_units(tmp_path: Path, compress: str) -> None:
+    for metres in (1.0, 0.25, 1e-6):
+        write_glb(tmp_path / "a.glb", two_squares(), GlbConfig(compress=compress), metres_per_unit=metres)
+        assert float(read_glb(tmp_path / "a.glb").vertices.max()) == pytest.approx(1, abs=1e-4)
+        assert glb_metres_per_unit(tmp_path / "a.glb") == metres
+
+
+@pytest.mark.parametrize("nodes", [[], [1], [{"scale": 2}], [{"scale": [0, 0, 0]}], [{"scale": ["a"]}], None])
+def test_a_damaged_scale_is_said(tmp_path: Path, nodes: object) -> None:
+    (tmp_path / "b.glb").write_bytes(spoiled(glb_bytes(two_squares()), nodes=nodes))
+    with pytest.raises(FormatError, match=r"scale is 0|not a GLB that photoreal wrote"):
+        glb_metres_per_unit(tmp_path / "b.glb")

@@ -102,3 +102,12 @@ def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(MissingDependencyError, match=r"pip install 'photoreal\[usd\]'"):
         write_usdz(tmp_path / "a.usdz", two_squares())
     assert not any(tmp_path.iterdir())
+
+
+def test_a_node_makes_metres_of_units(tmp_path: Path) -> None:
+    write_usdz(tmp_path / "a.usdz", two_squares(), metres_per_unit=0.25)
+    assert faults(tmp_path / "a.usdz") == []
+    stage = Usd.Stage.Open(str(tmp_path / "a.usdz"))
+    assert UsdGeom.GetStageMetersPerUnit(stage) == 1
+    box = UsdGeom.BBoxCache(Usd.TimeCode.Default(), ["default"]).ComputeWorldBound(stage.GetDefaultPrim())
+    assert np.allclose(box.ComputeAlignedRange().GetMax(), [0.25, 0.25, 0], atol=1e-6)

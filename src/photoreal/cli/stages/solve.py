@@ -27,7 +27,7 @@ class Solve:
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace the scene that the folder holds."""
     config: Annotated[ReconstructConfig, tyro.conf.arg(name="")] = field(default_factory=ReconstructConfig)
-    """Options; only those of reading and of cameras matter here."""
+    """Options; only those of reading, of cameras and of the scale matter here."""
 
     def run(self) -> None:
         """Carry out the verb."""
@@ -37,6 +37,8 @@ class Solve:
         solved = record.stages[0]
         figures = ", ".join(f"{name} {value:.4g}" for name, value in solved.figures.items())
         print(f"{solved.model}: {figures}")
+        for note in solved.notes:
+            print(f"  {note}")
         for item in record.left_out:
             print(f"  left out: {item['name']}: {item['reason']}")
         print(f"next: photoreal splat {self.out}")

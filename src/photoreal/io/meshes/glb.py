@@ -1,6 +1,7 @@
 """GLB, the binary form of glTF 2.0 (Khronos Group 2021).
 
-A file has one node, turned so that the world's z, which is up in a scene, becomes glTF's y. Below it are the meshes
+A file has one node, turned so that the world's z, which is up in a scene, becomes glTF's y, and scaled so that units
+become metres where their size is known. Below it are the meshes
 `surface` and, where there is one, `background`, each with a primitive for every texture page. Colours are those of the
 photographs: the material is unlit (KHR_materials_unlit), with a rough, unmetallic one for programs without it.
 """
@@ -46,8 +47,10 @@ class GlbConfig:
     """none: triangles exactly; draco: a seventh of their size, rounded to 16 bits, needs the extra `compress`."""
 
 
-def write_glb(path: Path, mesh: TexturedMesh, config: GlbConfig | None = None) -> None:
+def write_glb(path: Path, mesh: TexturedMesh, config: GlbConfig | None = None, *, metres_per_unit: float = 1.0) -> None:
     """Write positions, normals, uvs and texture pages; unused vertices are left out.
+
+    Positions stay in the mesh's units; the node above them makes metres of them.
 
     With `compress` draco, triangles and vertices change their order and are rounded as the text of `draco` states.
 
@@ -56,18 +59,18 @@ def write_glb(path: Path, mesh: TexturedMesh, config: GlbConfig | None = None) -
         MissingDependencyError: DracoPy is needed and not installed (the `compress` extra).
         SceneError: the disk is full or the place cannot be written.
     """
-    data = glb_bytes(mesh, config)
+    data = glb_bytes(mesh, config, metres_per_unit=metres_per_unit)
     with atomic_path(path) as partial:
         partial.write_bytes(data)
 
 
-def glb_bytes(mesh: TexturedMesh, config: GlbConfig | None = None) -> bytes:
+def glb_bytes(mesh: TexturedMesh, config: GlbConfig | None = None, *, metres_per_unit: float = 1.0) -> bytes:
     """What `write_glb` writes.
 
     Raises:
         FormatError, MissingDependencyError: as `write_glb`.
     """
-    writer = _Writer(config or GlbConfig())
+    writer = _Writer(config or GlbConfig(), metres_per_unit)
     for page in mesh.pages:
         writer.image(page)
     for name, parts in parts_of(mesh).items():
@@ -78,8 +81,11 @@ def glb_bytes(mesh: TexturedMesh, config: GlbConfig | None = None) -> bytes:
 class _Writer:
     """Collects what the two chunks hold."""
 
-    def __init__(self, config: GlbConfig) -> None:
+    def __init__(self, config: GlbConfig, metres_per_unit: float) -> None:
         self.config = config
+        self.node = {"name": "scene", "rotation": _UPRIGHT}
+        if metres_per_unit != 1:
+            self.node["scale"] = [metres_per_unit] * 3
         self.blob = bytearray()
         self.views: list[dict[str, Any]] = []
         self.accessors: list[dict[str, Any]] = []
@@ -160,7 +166,7 @@ class _Writer:
             "asset": {"version": "2.0", "generator": "photoreal"},
             "scene": 0,
             "scenes": [{"nodes": [0]}],
-            "nodes": [{"name": "scene", "rotation": _UPRIGHT, "children": children}]
+            "nodes": [self.node | {"children": children}]
             + [{"name": mesh["name"], "mesh": i} for i, mesh in enumerate(self.meshes)],
             "meshes": self.meshes,
             "materials": [_material(i, self.config) for i in range(len(self.images))],

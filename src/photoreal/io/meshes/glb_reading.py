@@ -20,6 +20,8 @@ from photoreal.io.meshes.parts import Part
 def read_glb(path: Path, seen: Path | None = None) -> TexturedMesh:
     """A mesh that `write_glb` wrote; with `seen`, the picture of its seen texels, else all count as seen.
 
+    Its units are those of the mesh that was written, whatever they are in metres.
+
     Compressed positions, uvs and normals are those of the file, rounded as the text of `draco` states.
 
     Raises:
@@ -33,6 +35,24 @@ def read_glb(path: Path, seen: Path | None = None) -> TexturedMesh:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
     except (KeyError, IndexError, TypeError, ValueError, struct.error, RecursionError) as error:
         raise FormatError(f"{path} is not a GLB that photoreal wrote: {type(error).__name__} {error}") from error
+
+
+def glb_metres_per_unit(path: Path) -> float:
+    """What `write_glb` was told of the size of the mesh's units.
+
+    Raises:
+        FormatError: the file is damaged, or is a GLB of another making.
+    """
+    try:
+        root, _ = _chunks(path.read_bytes(), path)
+        scale = float(root["nodes"][0].get("scale", [1.0])[0])
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, RecursionError) as error:
+        raise FormatError(f"{path} is not a GLB that photoreal wrote: {type(error).__name__} {error}") from error
+    if not 0 < scale < float("inf"):
+        raise FormatError(f"{path} is damaged: its scale is {scale}")
+    return scale
 
 
 def _chunks(data: bytes, path: Path) -> tuple[dict[str, Any], memoryview]:

@@ -1,8 +1,9 @@
 """USDZ, the packed form of Universal Scene Description that iPhones, iPads and Macs show without another program.
 
-The stage's y is up and its unit a metre, as AR Quick Look wants them: one node turns the world's z up, as in our GLB.
-Below it are the nodes `surface` and, where there is one, `background`, each with a mesh for every texture page. The
-root layer is binary, and all files start at multiples of 64 bytes, uncompressed.
+The stage's y is up and its unit a metre, as AR Quick Look wants them: one node turns the world's z up, and makes metres
+of units where their size is known, as in our GLB. Below it are the nodes `surface` and, where there is one,
+`background`, each with a mesh for every texture page. The root layer is binary, and all files start at multiples of 64
+bytes, uncompressed.
 """
 
 import tempfile
@@ -21,7 +22,9 @@ from photoreal.io.meshes.parts import Part, parts_of
 _SUFFIXES = {"jpeg": "jpg", "png": "png"}
 
 
-def write_usdz(path: Path, mesh: TexturedMesh, config: GlbConfig | None = None) -> None:
+def write_usdz(
+    path: Path, mesh: TexturedMesh, config: GlbConfig | None = None, *, metres_per_unit: float = 1.0
+) -> None:
     """Write positions, normals, uvs and texture pages; unused vertices are left out.
 
     An unlit material shines with the photographs' colours and reflects nothing; a lit one is rough.
@@ -40,7 +43,8 @@ def write_usdz(path: Path, mesh: TexturedMesh, config: GlbConfig | None = None) 
         pictures = [f"page_{page}.{_SUFFIXES[config.image]}" for page in range(len(mesh.pages))]
         for picture, page in zip(pictures, mesh.pages, strict=True):
             (folder / picture).write_bytes(encode_page(page, config.image, config.quality))
-        _write_stage(folder / "scene.usdc", mesh, pictures, config)
+        stage = _stage_in(folder / "scene.usdc", metres_per_unit)
+        _fill(stage, mesh, pictures, config)
         if not _module("UsdUtils").CreateNewUsdzPackage(str(folder / "scene.usdc"), str(partial)):
             raise SceneError(f"cannot write {path}: OpenUSD could not pack it")
 
@@ -49,15 +53,23 @@ def _module(name: str) -> ModuleType:
     return require(f"pxr.{name}", extra="usd")
 
 
-def _write_stage(path: Path, mesh: TexturedMesh, pictures: list[str], config: GlbConfig) -> None:
+def _stage_in(path: Path, metres_per_unit: float) -> Any:
+    """A new stage in metres, y up, whose root node holds what is z up and in units."""
     geometry = _module("UsdGeom")
     stage = _module("Usd").Stage.CreateNew(str(path))
     geometry.SetStageUpAxis(stage, geometry.Tokens.y)
     geometry.SetStageMetersPerUnit(stage, 1.0)
     root = geometry.Xform.Define(stage, "/scene")
     root.AddRotateXOp().Set(-90.0)
+    if metres_per_unit != 1:
+        root.AddScaleOp().Set((metres_per_unit,) * 3)
     stage.SetDefaultPrim(root.GetPrim())
     _module("Usd").ModelAPI(root).SetKind("component")
+    return stage
+
+
+def _fill(stage: Any, mesh: TexturedMesh, pictures: list[str], config: GlbConfig) -> None:
+    geometry = _module("UsdGeom")
     materials = [_material(stage, f"/scene/materials/page_{i}", name, config) for i, name in enumerate(pictures)]
     for layer, parts in parts_of(mesh).items():
         geometry.Xform.Define(stage, f"/scene/{layer}")
