@@ -14,7 +14,6 @@ from photoreal.core import Cameras, Gaussians, SceneError, matrix_from_quaternio
 from photoreal.io import GlbConfig, glb_bytes, write_glb
 from photoreal.io.meshes.glb_reading import glb_metres_per_unit
 from photoreal.synth.toy import ToyScene
-from photoreal.view import viewer
 from photoreal.view.viewer import clearest_view, serve, splat_arrays
 
 
@@ -92,14 +91,12 @@ def test_no_scene_no_server(tmp_path: Path) -> None:
 def test_a_mesh_in_metres_is_shown_in_the_scenes_units(
     folder: Path, monkeypatch: pytest.MonkeyPatch, compress: str
 ) -> None:
-    shown: list[tuple[float, float]] = []
-
-    def add(_scene: viser.SceneApi, _name: str, data: bytes, *, scale: float, **_: object) -> None:
-        (folder / "sent.glb").write_bytes(data)
-        shown.append((glb_metres_per_unit(folder / "sent.glb"), scale))
-
-    monkeypatch.setattr(viser.SceneApi, "add_glb", add)
-    monkeypatch.setattr(viewer, "_add_switches", lambda *_: None)
+    sent: list[tuple[bytes, float]] = []
+    add = viser.SceneApi.add_glb
+    monkeypatch.setattr(viser.SceneApi, "add_glb", lambda *a, **k: (sent.append((a[2], k["scale"])), add(*a, **k))[1])
     write_glb(folder / "mesh.glb", two_squares(), GlbConfig(compress=compress), metres_per_unit=0.25)
     serve(folder, port=0).stop()
-    assert shown == [(0.25, 4.0)]
+    (data, scale), *others = sent
+    (folder / "sent.glb").write_bytes(data)
+    assert glb_metres_per_unit(folder / "sent.glb") * scale == 1
+    assert not others
