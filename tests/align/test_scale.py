@@ -1,6 +1,7 @@
 import math
 from collections.abc import Sequence
 
+import pycolmap
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ METRES_PER_UNIT = 0.37
 
 def places_of(metres: torch.Tensor, latitude: float = 52.5, longitude: float = 13.4) -> list[Place]:
     """Places at east, north and up about a point, by the lengths of a degree that tables of WGS84 give there."""
-    north, east = 111_276.0, 67_924.0
+    north, east = 111_276.0, 67_910.0
     return [Place(latitude + y / north, longitude + x / east, 40 + z) for x, y, z in metres.tolist()]
 
 
@@ -38,12 +39,24 @@ def noise(count: int, seed: int) -> torch.Tensor:
     return torch.randn(count, 3, generator=generator).double() * torch.tensor([5.0, 5.0, 10.0])
 
 
-@pytest.mark.parametrize(("latitude", "north", "east"), [(0.0, 110_574, 111_320), (52.5, 111_276, 67_924)])
+@pytest.mark.parametrize(("latitude", "north", "east"), [(0.0, 110_574, 111_320), (52.5, 111_276, 67_910)])
 def test_a_degree_is_as_long_as_tables_say(latitude: float, north: float, east: float) -> None:
     """Of WGS84, in metres, rounded."""
     metres = local_metres([Place(latitude - 5e-4, 8.0), Place(latitude, 8.0), Place(latitude + 5e-4, 8.001)])
     assert float(metres[2, 1] - metres[0, 1]) == pytest.approx(north / 1000, rel=1e-4)
     assert float(metres[2, 0] - metres[0, 0]) == pytest.approx(east / 1000, rel=1e-4)
+
+
+def test_places_are_where_colmap_puts_them() -> None:
+    generator = torch.Generator().manual_seed(0)
+    offsets = 2 * torch.rand(15, 2, generator=generator).double() - 1
+    places = [Place(-33.9 + 0.005 * y, 151.2 + 0.005 * x, 20.0) for x, y in offsets.tolist()]
+    rows = [[place.latitude, place.longitude, 20.0] for place in places]
+    middle = torch.tensor(rows, dtype=torch.float64).median(0).values.tolist()
+    transform = pycolmap.GPSTransform(pycolmap.GPSTransformEllipsoid.WGS84)
+    theirs = torch.from_numpy(transform.ellipsoid_to_enu(rows, *middle))
+    assert float((local_metres(places) - theirs)[:, :2].abs().max()) < 0.5
+    assert float(theirs[:, :2].abs().max()) > 400
 
 
 def test_the_date_line_is_no_border() -> None:
@@ -100,7 +113,7 @@ def test_too_little_is_refused_with_numbers() -> None:
     metres = walk(9, 60, 0)
     assert said(metres[:2], places_of(metres[:2])) == "2 places are too few; 3 are needed"
     assert said(metres, places_of(metres / 5)) == "9 places lie within 12 m; 20 m are needed"
-    assert "3 places with errors of 5 m would tell the scale to" in said(metres[:3], places_of(metres[:3] / 3))
+    assert "3 places with errors of 5 m would tell the scale to" in said(metres[:3], places_of(metres[:3] / 2))
 
 
 def test_places_that_contradict_the_cameras_are_refused() -> None:

@@ -12,7 +12,7 @@ from photoreal.core import AlignmentError, fit_similarity, transform_points
 from photoreal.io import Place
 
 USUAL_ERROR = 5.0
-"""Metres; of a telephone under open sky along each horizontal axis (van Diggelen and Enge 2015)."""
+"""Metres; of a telephone under open sky (van Diggelen and Enge 2015), taken for each horizontal axis."""
 LEAST_EXTENT = 4 * USUAL_ERROR
 """Metres; places that lie nearer to each other tell more of the receiver than of the scene."""
 
@@ -21,7 +21,7 @@ _HEIGHT_ERROR = 2 * USUAL_ERROR
 _WRONG = 3 * USUAL_ERROR
 _UNCERTAIN = 0.15
 """Of places that are errors and nothing else, some look like a scale known to 20 %, none to this."""
-_TRIALS, _REFITS = 200, 10
+_TRIALS, _REFITS = 100, 10
 _MAJOR_AXIS, _FLATTENING = 6378137.0, 1 / 298.257223563
 
 
@@ -73,7 +73,7 @@ def local_metres(places: Sequence[Place]) -> Float[Tensor, "N 3"]:
     """East, north and up in metres from the middle of the places, in float64.
 
     One degree of latitude and of longitude is as long as the radii of curvature of WGS84 at the middle say (Torge and
-    Mueller 2012, section 4.1), which over 10 km is right to a few metres. An unknown altitude is the median one, and
+    Mueller 2012, section 4.1), which within 1 km is right to half a metre. An unknown altitude is the median one, and
     altitudes that differ by no more than their usual error are drawn to it.
     """
     latitude, longitude = torch.tensor([[p.latitude, p.longitude] for p in places], dtype=torch.float64).unbind(1)
@@ -95,7 +95,7 @@ def _heights(places: Sequence[Place]) -> Float[Tensor, " N"]:
     altitudes = [float(middle) if place.altitude is None else place.altitude for place in places]
     heights = torch.tensor(altitudes, dtype=torch.float64) - float(middle)
     variance = float((heights.abs().median() / 0.6745).square())
-    return heights * max(0.0, 1 - _HEIGHT_ERROR**2 / variance) if variance else heights
+    return heights * (1 - _HEIGHT_ERROR**2 / max(variance, _HEIGHT_ERROR**2))
 
 
 def _check_extent(places: Sequence[Place]) -> None:

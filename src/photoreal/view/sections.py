@@ -212,7 +212,7 @@ def cameras(evidence: Evidence) -> Markup:
         tag("span", tag("i"), "camera"),
         tag("span", tag("i", class_="held"), "held-out camera") if evidence.record.held_out else None,
         tag("span", tag("i", class_="path"), "path of the film") if len(path) else None,
-        tag("span", f"{counted(len(evidence.points), 'point')}; lengths in world units, which are scale-invariant"),
+        tag("span", f"{counted(len(evidence.points), 'point')}; {_unit(evidence)}"),
         class_="legend",
     )
     above, side = (
@@ -220,6 +220,12 @@ def cameras(evidence: Evidence) -> Markup:
         for drawing, caption in ((above, "From above."), (side, "From the side."))
     )
     return section("Cameras", tag("div", above, side, class_="drawings"), legend)
+
+
+def _unit(evidence: Evidence) -> str:
+    metres = stage(evidence.record, "solve").figures.get("metres_per_unit", math.nan)
+    known = f"lengths in world units, of {metres:.3g} m each"
+    return known if math.isfinite(metres) else "lengths in world units, which are scale-invariant"
 
 
 def held_out(evidence: Evidence) -> Markup:
