@@ -111,7 +111,7 @@ def said(centres: torch.Tensor, places: Sequence[Place]) -> str:
 
 def test_too_little_is_refused_with_numbers() -> None:
     metres = walk(9, 60, 0)
-    assert said(metres[:2], places_of(metres[:2])) == "2 places are too few; 3 are needed"
+    assert said(metres[:2], places_of(metres[:2])) == "3 places are needed, not 2"
     assert said(metres, places_of(metres / 5)) == "9 places lie within 12 m; 20 m are needed"
     assert "3 places with errors of 5 m would tell the scale to" in said(metres[:3], places_of(metres[:3] / 2))
 
@@ -126,6 +126,7 @@ def test_places_that_contradict_the_cameras_are_refused() -> None:
 
 def test_cameras_at_one_place_are_refused() -> None:
     said(torch.zeros(9, 3).double(), places_of(walk(9, 60, 0)))
+    said(torch.zeros(9, 3).double(), places_of(walk(9, 25, 0)))
 
 
 def test_errors_alone_are_no_scale() -> None:

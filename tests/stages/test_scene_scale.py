@@ -90,7 +90,7 @@ def test_places_that_tell_nothing_leave_a_note() -> None:
     assert gps_figures(capture, {}) == ({}, ())
     figures, notes = gps_figures(capture, {capture.photos.names[0]: Place(52.0, 13.0)})
     assert figures == {}
-    assert notes == ("GPS is not used for the scale: 1 places are too few; 3 are needed",)
+    assert notes == ("GPS is not used for the scale: 3 places are needed, not 1",)
 
 
 def test_a_scene_without_a_scale_says_none(program: Program, tmp_path: Path) -> None:

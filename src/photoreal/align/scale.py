@@ -60,7 +60,7 @@ def metric_scale(centres: Float[Tensor, "N 3"], places: Sequence[Place]) -> Metr
     spread = float(_level(fitted, source).square().sum().sqrt())
     freedom = max(1, 2 * len(source) - 4)
     error = math.sqrt(float(_misses(fitted, source, target).square().sum()) / freedom)
-    uncertainty = max(error, USUAL_ERROR) / spread
+    uncertainty = max(error, USUAL_ERROR) / spread if spread > 0 else 1.0
     if uncertainty > _UNCERTAIN:
         raise AlignmentError(
             f"{len(source)} places with errors of {max(error, USUAL_ERROR):.0f} m would tell the scale to "
@@ -100,7 +100,7 @@ def _heights(places: Sequence[Place]) -> Float[Tensor, " N"]:
 
 def _check_extent(places: Sequence[Place]) -> None:
     if len(places) < _LEAST_PLACES:
-        raise AlignmentError(f"{len(places)} places are too few; {_LEAST_PLACES} are needed")
+        raise AlignmentError(f"{_LEAST_PLACES} places are needed, not {len(places)}")
     extent = float(torch.pdist(local_metres(places)[:, :2]).max())
     if extent < LEAST_EXTENT:
         raise AlignmentError(f"{len(places)} places lie within {extent:.0f} m; {LEAST_EXTENT:g} m are needed")
