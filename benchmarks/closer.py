@@ -42,10 +42,12 @@ def closer(out: Path, config: MeshConfig, truth: Path, on: str) -> list[Figure]:
     loss = _held_out(clean, whole, unseen) - _held_out(baked(_spoiled(kept)), whole, unseen)
     figures = [Figure("one wrong photo: held-out PSNR lost", loss, "dB", "<= 0.3", f"{on}, {len(kept)} photos")]
     fine: dict[str, Any] = {"density": 2.4, "side": 4096, "rounds": 8}
+    finest = fine | {"density": 3.2}
     for name, found in (
         ("blended", clean),
         ("blended, 2.4 texels a pixel", baked(kept, **fine)),
         ("best photo, 2.4 texels a pixel", baked(kept, mode="best", **fine)),
+        ("best photo, not levelled, 3.2 texels a pixel", baked(kept, mode="best", level=False, **finest)),
     ):
         mean, median = _reprojection(found, kept, surface, best="best" in name)
         figures += [

@@ -15,7 +15,7 @@ class Depths(Value):
     """Depth along the camera axis, and how much to believe it."""
 
     depth: Float[Tensor, "V H W"]
-    """World units, finite everywhere; meaningless where the confidence is 0."""
+    """World units; infinite where the view is known to see past everything; meaningless where the confidence is 0."""
     confidence: Float[Tensor, "V H W"]
     """At least 0; 0 = no depth here."""
 

@@ -14,7 +14,7 @@ from photoreal.splat.appearance import (
 )
 from photoreal.splat.cpu import rasterize_numba, render_colour
 from photoreal.splat.fitting.density import DensityConfig
-from photoreal.splat.fitting.fit import FitConfig, FitStep, backdrop_of, config_for, device_of, fit
+from photoreal.splat.fitting.fit import FitConfig, FitStep, backdrop_of, config_for, device_of, empty_pixels, fit
 from photoreal.splat.fitting.initial import carved_points, gaussians_from_points
 from photoreal.splat.fitting.loss import photometric_loss
 from photoreal.splat.gsplat import gsplat_problem, rasterize_gsplat
@@ -36,6 +36,7 @@ __all__ = [
     "config_for",
     "constant_background",
     "device_of",
+    "empty_pixels",
     "equal_exposures",
     "expose",
     "fit",

@@ -1,11 +1,12 @@
 """The splats and photos of a scene folder in; its textured mesh out."""
 
+import dataclasses
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from photoreal.core import (
@@ -19,9 +20,9 @@ from photoreal.core import (
     bytes_from_unit,
     pixel_rays,
 )
-from photoreal.io import read_capture, read_glb, read_run, write_glb, write_seen
+from photoreal.io import RunRecord, read_capture, read_glb, read_run, write_glb, write_seen
 from photoreal.mesh import Surface, agree, bake, build_surface, finish_surface
-from photoreal.splat import rasterize_numba
+from photoreal.splat import FitConfig, empty_pixels, rasterize_numba
 from photoreal.splat.harmonics import Y_0
 from photoreal.stages.config import MeshConfig
 from photoreal.stages.ledger import Work, stage_of
@@ -33,7 +34,7 @@ MESH_FILES = ("mesh.glb", "mesh_seen.png")
 """What a scene folder holds once its mesh is made."""
 StepT = TypeVar("StepT")
 ResultT = TypeVar("ResultT")
-_OPAQUE = 0.5
+_OPAQUE, _CLEAR = 0.5, 0.1
 _GRAZING = 0.05
 
 
@@ -48,7 +49,7 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
     scene, gaussians = read_capture(folder).capture, read_splats(folder).gaussians
     kept = scene.take([i for i, name in enumerate(scene.photos.names) if name not in held_out])
     kept = kept.replace(cameras=kept.cameras.map(torch.Tensor.float))
-    surface = yield from surface_of(kept, gaussians, config)
+    surface = yield from surface_of(kept, gaussians, config, _empty(kept, read_run(folder)))
     steps = bake(kept, surface, points_of(gaussians), config.texture)
     baked = yield from _told(steps, lambda step: Progress("mesh", step.phase, step.done, step.total))
     yield Progress("mesh", "writing", 0, 1)
@@ -68,8 +69,12 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
     )
 
 
-def surface_of(capture: Capture, gaussians: Gaussians, config: MeshConfig) -> Generator[Progress, None, Surface]:
+def surface_of(
+    capture: Capture, gaussians: Gaussians, config: MeshConfig, empty: Bool[Tensor, "V H W"] | None = None
+) -> Generator[Progress, None, Surface]:
     """The surface that splats agree on, moved to where the photographs agree, of the wanted size.
+
+    `empty`: pixels that are known to show nothing, around what was cut out of its photos; then there is no outer shell.
 
     Raises:
         CaptureError: no depth is confirmed, or there is too little memory; the text offers a size.
@@ -79,13 +84,31 @@ def surface_of(capture: Capture, gaussians: Gaussians, config: MeshConfig) -> Ge
     cameras = capture.cameras.resized((max(1, round(height * scale)), max(1, round(width * scale))))
     yield Progress("mesh", "depth maps", 0, len(capture))
     depths = yield from _depth_maps(gaussians, cameras, config)
-    steps = build_surface(depths, cameras, config.surface)
+    surface = config.surface
+    if empty is not None:
+        depths, surface = _emptied(depths, empty), dataclasses.replace(surface, background="none")
+    steps = build_surface(depths, cameras, surface)
     dense = yield from _told(steps, lambda step: Progress("mesh", step.phase, 0, 0))
     if config.surface.photometric:
         yield Progress("mesh", "moving to where photos agree", 0, 0)
         *_, dense = agree(dense, capture)
     yield Progress("mesh", "simplifying", 0, 0)
-    return finish_surface(dense, capture, config.surface)
+    return finish_surface(dense, capture, surface)
+
+
+def _empty(capture: Capture, record: RunRecord) -> Bool[Tensor, "V H W"] | None:
+    """The pixels that the splats' fit took for empty space."""
+    given = record.options.get("fit", {})
+    known = {name: given[name] for name in ("outside", "plain_backdrop") if name in given}
+    return empty_pixels(capture, FitConfig(**known))
+
+
+def _emptied(depths: Depths, empty: Bool[Tensor, "V H W"]) -> Depths:
+    """Infinite where all is empty."""
+    clear = torch.nn.functional.interpolate(empty[None].float(), depths.size, mode="area")[0] == 1
+    return Depths(
+        torch.where(clear, torch.inf, depths.depth), torch.where(clear, torch.ones(()), depths.confidence)
+    )
 
 
 def _depth_maps(gaussians: Gaussians, cameras: Cameras, config: MeshConfig) -> Generator[Progress, None, Depths]:
@@ -99,7 +122,10 @@ def _depth_maps(gaussians: Gaussians, cameras: Cameras, config: MeshConfig) -> G
 def _depth_map(
     gaussians: Gaussians, camera: Cameras, config: MeshConfig
 ) -> tuple[Float[Tensor, "1 H W"], Float[Tensor, "1 H W"]]:
-    """Depth, and as confidence the cosine between the normal and the ray where splats are opaque."""
+    """Depth, and as confidence the cosine between the normal and the ray where splats are opaque.
+
+    Where there are none depth is infinite and the confidence 1.
+    """
     with torch.no_grad():
         renders = rasterize_numba(gaussians, camera, torch.zeros(1, 3))
     depth = renders.depth_median if config.depth == "median" else renders.depth_expected
@@ -107,7 +133,9 @@ def _depth_map(
     normal = torch.nn.functional.normalize(renders.normals[0], dim=0)
     cosine = torch.einsum("chw,hwc->hw", normal, towards).clamp_min(_GRAZING)
     solid = (renders.alpha > _OPAQUE) & (depth > 0) & torch.isfinite(depth)
-    return torch.where(solid, depth, torch.zeros_like(depth)).float(), (solid * cosine).float()
+    clear = renders.alpha < _CLEAR
+    depth = torch.where(clear, torch.inf, torch.where(solid, depth, torch.zeros_like(depth)))
+    return depth.float(), torch.where(clear, torch.ones_like(cosine), solid * cosine).float()
 
 
 def _told(

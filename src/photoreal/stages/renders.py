@@ -60,15 +60,20 @@ def render_stage(folder: Path, held_out: list[str], film: FilmConfig) -> Work:
 def _mesh_renders(
     folder: Path, to: Path, capture: Capture, held_out: list[str], network: PerceptualNetwork | None
 ) -> Generator[Progress, None, dict[str, float]]:
-    """Pictures of the mesh from the held-out cameras, with its texture and without, and figures of the former."""
-    mesh = read_mesh(folder)
+    """Pictures of the mesh from the held-out cameras, with its texture and without, and figures of the former.
+
+    Behind an object before a plain backdrop is that backdrop's colour.
+    """
+    mesh, background = read_mesh(folder), read_splats(folder).background
+    behind = None if bool(background.harmonics[1:].any()) else background
     figures: dict[str, float] = {}
     to.mkdir()
     for done, name in enumerate(held_out):
         yield Progress("render", "held-out photos of the mesh", done, len(held_out))
         view = capture.photos.names.index(name)
         camera = capture.cameras.take([view])
-        image, _ = render_mesh(mesh, camera)
+        image, covered = render_mesh(mesh, camera)
+        image = image if behind is None else image + (1 - covered) * background_image(behind, camera)
         save(to / f"{name}.png", image)
         save(to / f"{name}.clay.png", clay(mesh.shape, camera))
         figures |= judged(image, capture, view, network, prefix="mesh_")

@@ -35,7 +35,21 @@ def test_what_is_far_is_background() -> None:
     depth[:, :10] = 50.0
     confidence = BALL.confidence.clone()
     confidence[:, :10] = 1.0
-    assert float(confirmed(Depths(depth, confidence), CAMERAS).confidence[:, :10].max()) == 0
+    found = confirmed(Depths(depth, confidence), CAMERAS)
+    assert bool(found.depth[:, :9].isinf().all()) and float(found.confidence[:, :9].min()) == 1
+    assert float(found.confidence[:, 9].max()) == 0  # beside what is nearer
+
+
+def test_a_view_that_sees_past_everything_contradicts() -> None:
+    depth, confidence = BALL.depth.clone(), torch.zeros_like(BALL.confidence)
+    depth[3], confidence[3] = 3.0, 1.0
+    silent = confirmed(Depths(depth, confidence), CAMERAS, alone=0.5)
+    assert bool((silent.confidence[3] == 0.5).all())
+    others = torch.arange(len(CAMERAS)) != 3
+    depth[others], confidence[others] = torch.inf, 1.0
+    found = confirmed(Depths(depth, confidence), CAMERAS, alone=0.5)
+    assert float((found.confidence[3] == 0).float().mean()) > 0.9
+    assert bool((found.confidence[others] == 1).all())
 
 
 def test_neighbours_look_alike() -> None:

@@ -67,6 +67,16 @@ def test_a_plane_is_found_among_strays(share: float) -> None:
     assert float((points[flat] @ plane.normal - plane.offset).abs().max()) < 0.005
 
 
+def test_the_plane_does_not_hang_on_the_trials_luck() -> None:
+    generator = torch.Generator().manual_seed(2)
+    points = torch.rand(40_000, 3, generator=generator)
+    points[:30_000, 2] = 0.3 + 0.004 * torch.randn(30_000, generator=generator)
+    planes = [main_plane(points[torch.randperm(len(points), generator=generator)], near=0.005) for _ in range(4)]
+    found = torch.stack([plane.normal * plane.normal[2].sign() for plane in planes if plane is not None])
+    assert len(found) == 4
+    assert float((found - found[0]).norm(dim=1).max()) < 2e-5
+
+
 def test_too_few_points_make_no_plane() -> None:
     assert main_plane(torch.zeros(0, 3), near=0.1) is None
     assert main_plane(torch.rand(2, 3), near=0.1) is None

@@ -35,6 +35,18 @@ def test_memory_follows_the_surface() -> None:
     assert 3.0 < fine / coarse < 4.6  # 8 for a volume
 
 
+def test_an_infinite_depth_frees_all_along_its_ray() -> None:
+    first, other = CAMERAS.take([0]), CAMERAS.take([16])
+    wall = Depths(torch.full((1, 96, 96), 3.0), torch.ones(1, 96, 96))
+    clear = Depths(torch.full((1, 96, 96), torch.inf), torch.full((1, 96, 96), 2.0))
+    keys = touched(lambda: [(wall, first)], torch.zeros(3), 0.05, 4.0)
+    assert (keys == touched(lambda: [(wall, first), (clear, other)], torch.zeros(3), 0.05, 4.0)).all()
+    solid, _ = extract(fuse(lambda: [(wall, first)], torch.zeros(3), 0.05))
+    carved, _ = extract(fuse(lambda: [(wall, first), (clear, other)], torch.zeros(3), 0.05))
+    assert float(solid.face_areas.sum()) > 4
+    assert float(carved.face_areas.sum()) < 0.2 * float(solid.face_areas.sum())
+
+
 def test_confidence_weighs() -> None:
     wrong = Depths(BALL.depth * 1.02, BALL.confidence * 0.01)
     views = [(BALL, CAMERAS), (wrong, CAMERAS)]

@@ -17,6 +17,13 @@ def test_a_surface_goes_to_where_the_photographs_agree() -> None:
     assert float(after) < 0.5 * float(before)
 
 
+def test_what_is_masked_is_not_compared() -> None:
+    capture = ball_capture(14)
+    masked = capture.replace(photos=capture.photos.replace(masks=torch.zeros_like(capture.photos.masks)))
+    *_, found = agree(surface_of(BALL, capture.cameras, voxel=0.03), masked)
+    assert torch.equal(found.mesh.vertices, BALL.vertices)
+
+
 def test_without_texture_it_stays() -> None:
     capture = ball_capture(14)
     grey = capture.replace(photos=capture.photos.replace(images=torch.full_like(capture.photos.images, 128)))

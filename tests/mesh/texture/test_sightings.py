@@ -21,7 +21,11 @@ def test_what_stands_before_the_mesh_makes_its_pixels_a_last_resort() -> None:
     depth = DEPTHS.depth.clone()
     depth[3, 40:56, 40:56] = 1.0
     small = Depths(depth[:, ::2, ::2].contiguous(), DEPTHS.confidence[:, ::2, ::2].contiguous())
-    plain, hidden = (sightings_of(CAPTURE, BALL, depths, tolerance=0.02).trust for depths in (DEPTHS, small))
+    empty = Depths(torch.where(small.depth == 1.0, torch.inf, small.depth), small.confidence)
+    plain, hidden, gone = (
+        sightings_of(CAPTURE, BALL, depths, tolerance=0.02).trust for depths in (DEPTHS, small, empty)
+    )
+    assert torch.equal(gone, hidden)
     assert int(hidden[3, 42:54, 42:54].max()) == 1
     assert torch.equal(hidden[4, 30:66, 30:66], plain[4, 30:66, 30:66])
     assert torch.equal(hidden[3, 60:66, 30:66], plain[3, 60:66, 30:66])

@@ -23,7 +23,7 @@ def confirm(depth, confidence, there_from_here, lens, other_depth, other_confide
     t = there_from_here
     for row in prange(height):
         for column in range(width):
-            if confidence[row, column] <= F(0):
+            if confidence[row, column] <= F(0) or depth[row, column] == np.inf:
                 continue
             z = depth[row, column]
             x = (F(column) + F(0.5) - lens[2]) / lens[0] * z

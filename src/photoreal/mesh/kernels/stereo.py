@@ -20,7 +20,7 @@ VIEWS = 5
 @njit(**_OPTIONS)
 @no_type_check
 def grey_at(grey, x, y):
-    """Bilinear grey at a pixel; -1 outside."""
+    """Bilinear grey at a pixel, -1 outside; below 0 too where a pixel that it needs is masked."""
     height, width = grey.shape
     if not (F(0.5) <= x < F(width) - F(0.5) and F(0.5) <= y < F(height) - F(0.5)):
         return F(-1)

@@ -20,10 +20,16 @@ def confirmed(
 
     The confidence is multiplied by the share of agreements among the views that see so far; where fewer than two
     agree, by `alone` if none contradicts and by 0 otherwise. What lies beyond `far` times the median depth of all
-    views is background: confidence 0.
+    views is background, and becomes infinite, which contradicts all that is in front of it; pixels beside such that
+    are not say nothing.
     """
     bound = far * middle_depth(depths)
-    confidence = depths.confidence * (depths.depth <= bound)
+    beyond = (depths.confidence > 0) & (depths.depth > bound)
+    past = -torch.nn.functional.max_pool2d(-beyond.float(), 3, 1, 1) > 0
+    depths = Depths(
+        torch.where(beyond, torch.inf, depths.depth), torch.where(beyond, past.to(depths.depth), depths.confidence)
+    )
+    confidence = depths.confidence
     near = nearest_views(cameras, NEIGHBOURS)
     result = torch.zeros_like(confidence)
     for view in range(len(depths)):
@@ -39,13 +45,14 @@ def confirmed(
         agree, against = torch.from_numpy(votes).unbind(-1)
         share = agree / (agree + against).clamp_min(1)
         needed = min(2, len(near[view]))
-        result[view] = confidence[view] * torch.where(agree >= needed, share, alone * (against == 0))
+        sure = torch.where(agree >= needed, share, alone * (against == 0))
+        result[view] = confidence[view] * torch.where(beyond[view], torch.ones(()), sure)
     return Depths(depths.depth, result)
 
 
 def middle_depth(depths: Depths) -> float:
-    """Median of what is believed at all, of about a million pixels at most; 0 where nothing is."""
-    known = depths.depth[depths.confidence > 0]
+    """Median of the finite depths that are believed at all, of about a million pixels at most; 0 where none is."""
+    known = depths.depth[(depths.confidence > 0) & depths.depth.isfinite()]
     return float(known[:: max(1, len(known) // 1_000_000)].median()) if len(known) else 0.0
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from photoreal.core import Cameras, Depths, Mesh, Value, pixel_rays, project, unproject
+from photoreal.mesh.surface.confidence import middle_depth
 from photoreal.mesh.surface.topology import compact
 
 _UNSURE = 0.2
@@ -19,7 +20,8 @@ _SHARE = 0.3
 """Of the unsure points, at least this share must lie on the plane."""
 _PIXELS = 0.01
 """Of all pixels, at least this share must be unconfirmed, else there is nothing to win."""
-_ROUNDS = 5
+_ROUNDS = 200
+_RESTS = 1e-6
 _RATIO = 3.0
 """What is unsure is taken for the plane if its depth is not more than so many times too large or too small"""
 _ABOUT = 4.0
@@ -66,7 +68,7 @@ def find_ground(depths: Depths, believed: Depths, cameras: Cameras, *, voxel: fl
     same ground; that their points lie on one plane is the better sign. `believed`: `depths` as far as others confirm
     them. The sheet turns towards the cameras.
     """
-    middle = float(depths.depth[depths.confidence > 0].median())
+    middle = middle_depth(depths)
     known = (depths.confidence > 0) & (depths.depth < 4 * middle)
     unsure, unconfirmed = known & (believed.confidence < _UNSURE), known & (believed.confidence <= 0)
     if float(unconfirmed.float().mean()) < _PIXELS:
@@ -81,15 +83,20 @@ def find_ground(depths: Depths, believed: Depths, cameras: Cameras, *, voxel: fl
     cosine = plane.height(cameras.centres)[:, None, None] / (met * pixel_rays(cameras).norm(dim=-1))
     about = (depths.depth > met / _RATIO) & (depths.depth < met * _RATIO)
     close = (height.abs() < _ABOUT * _NEAR * middle) | (cosine < _FLAT)
-    below = known & (height < -_NEAR * middle) & (met > 0) & (met < 4 * middle)
+    meets = (met > 0) & (met < 4 * middle)
+    below = known & (height < -_NEAR * middle) & meets
     lowest = float(below.float().mean()) < _BELOW
     seen = about & (unconfirmed | unsure & close) | below & lowest
-    left = Depths(believed.depth, believed.confidence * ~seen)
+    left = Depths(believed.depth, believed.confidence * ~(seen | meets & believed.depth.isinf()))
     return Ground(_sheet(plane, torch.where(seen, met, torch.zeros(())), left, cameras, _CELL * voxel), left)
 
 
 def main_plane(points: Float[Tensor, "N 3"], *, near: float) -> Plane | None:
-    """The plane that most points come within `near` of, if they are enough (RANSAC, Fischler and Bolles 1981)."""
+    """The plane that most points come within `near` of, if they are enough (RANSAC, Fischler and Bolles 1981).
+
+    It is refined on all points with Tukey's weights until it rests, and so does not hang on the trials' luck: depths of
+    a lawn scatter widely, and many planes are nearly as good.
+    """
     if len(points) < 3:
         return None
     generator = torch.Generator().manual_seed(0)
@@ -100,19 +107,25 @@ def main_plane(points: Float[Tensor, "N 3"], *, near: float) -> Plane | None:
         normal = torch.linalg.cross(b - a, c - a)
         inside = ((sample - a) @ normal).abs() < near * normal.norm()
         best = inside if int(inside.sum()) > int(best.sum()) else best
-    plane = None
+    if int(best.sum()) < max(3, _SHARE * len(sample)):
+        return None
+    plane = _fitted(sample[best], torch.ones(int(best.sum())))
     for _ in range(_ROUNDS):
-        if int(best.sum()) < max(3, _SHARE * len(sample)):
+        weights = (1 - (plane.height(points) / (2 * near)).square()).clamp_min(0).square()
+        if int((weights > 0).sum()) < 3:
             return None
-        plane = _fitted(sample[best])
-        best = plane.height(sample).abs() < near
-    return plane
+        before, plane = plane, _fitted(points, weights)
+        if float(torch.linalg.cross(plane.normal, before.normal).norm()) < _RESTS:
+            break
+    return plane if float((plane.height(points).abs() < near).float().mean()) >= _SHARE else None
 
 
-def _fitted(points: Float[Tensor, "N 3"]) -> Plane:
-    middle = points.mean(0)
-    normal = torch.linalg.svd(points - middle, full_matrices=False)[2][2]
-    return Plane(normal, middle @ normal)
+def _fitted(points: Float[Tensor, "N 3"], weights: Float[Tensor, " N"]) -> Plane:
+    exact, share = points.double(), (weights / weights.sum()).double()
+    middle = share @ exact
+    apart = exact - middle
+    normal = torch.linalg.eigh((apart * share[:, None]).T @ apart).eigenvectors[:, 0]
+    return Plane(normal.to(points.dtype), (middle @ normal).to(points.dtype))
 
 
 def _depth_of(plane: Plane, cameras: Cameras) -> Float[Tensor, "V H W"]:

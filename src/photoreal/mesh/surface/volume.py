@@ -44,7 +44,8 @@ class Volume(Value):
 def fuse(views: DepthViews, origin: Float[Tensor, " 3"], voxel: float, *, truncation: float = 4.0) -> Volume:
     """Average all depth maps, weighted by confidence, into one signed distance (Curless and Levoy 1996).
 
-    Memory grows with the surface: blocks exist within `truncation` (in voxels, at most 8) of a depth only.
+    Memory grows with the surface: blocks exist within `truncation` (in voxels, at most 8) of a finite depth only. An
+    infinite one says that all along its ray is free.
 
     Raises:
         CaptureError: no pixel of any view has a depth, or there is too little memory; the text offers a size.
@@ -111,7 +112,7 @@ def touched(views: DepthViews, origin: Float[Tensor, " 3"], voxel: float, trunca
 
 def _touched_by(depths: Depths, cameras: Cameras, view: int, grid: tuple[Tensor, float, float]) -> NDArray[np.int64]:
     origin, voxel, truncation = grid
-    known = depths.confidence[view] > 0
+    known = (depths.confidence[view] > 0) & depths.depth[view].isfinite()
     points = unproject(cameras.take([view]), depths.depth[view : view + 1])[0][known]
     # Points in one voxel speak for each other.
     voxels = np.floor(((points - origin) / voxel).double().numpy()).astype(np.int64)

@@ -55,6 +55,8 @@ class TextureConfig:
     seam_cost: float = 4.0
     """With mode best: a seam costs as much for each pixel of its length as so many pixels that are lost by not taking
     the best photo; 0 takes the best whatever the seams."""
+    level: bool = True
+    """With mode best: level the colours of two photos where they meet; without, each keeps its own to the pixel."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def bake(capture: Capture, surface: Surface, others: Points, config: TextureConf
     for done, refined in enumerate(islice(better, config.rounds)):
         pages = refined
         yield BakeStep("refining", done + 1, config.rounds)
-    if labels is not None:
+    if labels is not None and config.level:
         yield BakeStep("levelling seams", 0, 1)
         pages = _levelled(pages, atlas, mesh, level(mesh, labels, sightings), sightings)
     textured = TexturedMesh(

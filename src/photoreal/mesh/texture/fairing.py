@@ -22,12 +22,18 @@ _SHARES = (3.0, 6.0)
 """A round looks so many times finer than a voxel."""
 _LEAST = 0.5
 """Patches that correlate less tell nothing."""
+_NONE = -1.5
+"""Correlations below this stand for none."""
 _CURVED = 0.02
 """A peak of less curvature (per step squared) is believed less: nothing there tells one offset from the next."""
 _STIFFNESS = 1.0
 """How much neighbours hold each other, beside one sure observation."""
 _ROUNDS = 4
+_HOLD, _BLIND = 1e-3, 0.3
+"""Weight of staying where it is, of a vertex that photos can be compared at and of one that they cannot."""
 _LUMA = (0.299, 0.587, 0.114)
+_MASKED = -1e4
+"""A patch is not compared where a grey, interpolated too, is below 0."""
 
 
 def agree(surface: Surface, capture: Capture) -> Iterator[Surface]:
@@ -41,7 +47,8 @@ def agree(surface: Surface, capture: Capture) -> Iterator[Surface]:
     for share in _SHARES:
         step, mesh = surface.voxel / share, surface.mesh
         scores = _scores(surface, capture, step=step)
-        offset = _spread(mesh, *_peaks(scores), step)
+        hold = np.where(scores.max(1) > _NONE, _HOLD, _BLIND)
+        offset = _spread(mesh, *_peaks(scores), hold, step)
         moved = mesh.vertices + offset[:, None].to(mesh.vertices.dtype) * mesh.vertex_normals
         surface = dataclasses.replace(surface, mesh=Mesh(moved, mesh.faces))
         yield surface
@@ -50,7 +57,7 @@ def agree(surface: Surface, capture: Capture) -> Iterator[Surface]:
 def _scores(surface: Surface, capture: Capture, *, step: float) -> NDArray[np.float32]:
     mesh = surface.mesh
     seen = sightings_of(capture, mesh, surface.depths, tolerance=surface.tolerance)
-    greys = (seen.images.float() @ torch.tensor(_LUMA) / 255).contiguous()
+    greys = (seen.images.float() @ torch.tensor(_LUMA) / 255).masked_fill(~capture.photos.masks, _MASKED).contiguous()
     scores = np.empty((len(mesh.vertices), _OFFSETS), np.float32)
     sweep(
         mesh.vertices.float().numpy(), mesh.vertex_normals.float().numpy(), seen.cameras.numpy(), seen.centres.numpy(),
@@ -65,7 +72,7 @@ def _peaks(scores: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
     inner = (best > 0) & (best < _OFFSETS - 1)
     middle = best.clip(1, _OFFSETS - 2)
     before, peak, after = (scores[rows, middle + k].astype(np.float64) for k in (-1, 0, 1))
-    inner &= (before > -1.5) & (after > -1.5)
+    inner &= (before > _NONE) & (after > _NONE)
     bend = np.where(inner, 2 * peak - before - after, 0.0)
     share = np.where(bend > 1e-6, 0.5 * (after - before) / np.maximum(bend, 1e-6), 0.0).clip(-0.5, 0.5)
     height = (peak - _LEAST) / (1 - _LEAST)
@@ -73,13 +80,15 @@ def _peaks(scores: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
     return best - _OFFSETS // 2 + share, belief
 
 
-def _spread(mesh: Mesh, offsets: NDArray[np.float64], belief: NDArray[np.float64], step: float) -> Float[Tensor, " N"]:
+def _spread(
+    mesh: Mesh, offsets: NDArray[np.float64], belief: NDArray[np.float64], hold: NDArray[np.float64], step: float
+) -> Float[Tensor, " N"]:
     """Offsets in world units of all vertices: a membrane through those that are believed."""
     adjacent = links(mesh)
     membrane = diags_array(np.asarray(adjacent.sum(1)).reshape(-1)) - adjacent
     found, weights = np.zeros(len(offsets)), belief
     for _ in range(_ROUNDS):
-        matrix = diags_array(weights + 1e-3) + _STIFFNESS * membrane
+        matrix = diags_array(weights + hold) + _STIFFNESS * membrane
         found, _ = cg(matrix, weights * offsets, x0=found, rtol=1e-4, maxiter=200)
         weights = belief / np.maximum(1.0, np.abs(found - offsets) / 1.5)
     return torch.from_numpy(found * step)

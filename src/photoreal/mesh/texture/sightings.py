@@ -45,8 +45,8 @@ class Sightings(Value):
 def sightings_of(capture: Capture, mesh: Mesh, depths: Depths, *, tolerance: float) -> Sightings:
     """Draw the mesh from every camera, and judge how far each pixel is to be trusted; gains are 1.
 
-    Where a view's own depth says that something stands before the mesh which the mesh lacks, the photo is a last
-    resort.
+    Where a view's own depth says that something stands before the mesh which the mesh lacks, or that there is nothing
+    where the mesh is, the photo is a last resort.
     """
     drawn: list[Tensor] = []
     trusts: list[Tensor] = []
@@ -72,12 +72,12 @@ def sightings_of(capture: Capture, mesh: Mesh, depths: Depths, *, tolerance: flo
 
 
 def _hidden(depth: Float[Tensor, "H W"], own: Depths, tolerance: float) -> Bool[Tensor, "H W"]:
-    """Where one view's `own` depths, of any size, are well before the mesh's depth, or next to such a pixel."""
+    """Where one view's `own` depths, of any size, are well before the mesh's or infinite, or next to such a pixel."""
     known, nearest = (
         torch.nn.functional.interpolate(values[:, None].float(), depth.shape, mode="nearest")[0, 0]
         for values in (own.confidence > 0, own.depth)
     )
-    before = (known > 0) & torch.isfinite(depth) & (nearest < _BEFORE * depth - tolerance)
+    before = (known > 0) & depth.isfinite() & ((nearest < _BEFORE * depth - tolerance) | nearest.isinf())
     return torch.nn.functional.max_pool2d(before[None].float(), 5, 1, 2)[0] > 0
 
 

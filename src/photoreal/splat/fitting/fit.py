@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from photoreal.core import Capture, Gaussians, MissingDependencyError, Points, Value, unit_from_bytes
@@ -172,6 +172,13 @@ class _Outside:
 def backdrop_of(capture: Capture, config: FitConfig) -> tuple[Float[Tensor, " 3"], UInt8[Tensor, "V H W"]] | None:
     """The plain backdrop that a fit takes as empty, as `plain_backdrop` gives it."""
     return plain_backdrop(capture.photos) if config.plain_backdrop and config.outside == "ignore" else None
+
+
+def empty_pixels(capture: Capture, config: FitConfig) -> Bool[Tensor, "V H W"] | None:
+    """Pixels that a fit takes for empty space, around an object that was cut out or stands before a plain backdrop;
+    None where there are none."""
+    empty = _outside(capture, config).kinds == EMPTY
+    return empty if bool(empty.any()) else None
 
 
 def _outside(capture: Capture, config: FitConfig) -> _Outside:
