@@ -15,8 +15,8 @@ from torch import Tensor
 
 from benchmarks.figures import Figure
 from benchmarks.subjects import drained, floats
-from photoreal.core import Cameras, Capture, Depths, fit_similarity, transform_points, unit_from_bytes, unproject
-from photoreal.io import image_paths, read_capture, read_nerfstudio_cameras, read_run
+from photoreal.core import Cameras, Capture, Depths, transform_points, unit_from_bytes, unproject
+from photoreal.io import read_capture, read_run
 from photoreal.mesh import Surface, TextureConfig, bake, camera_hits, render_mesh
 from photoreal.mesh.texture.bake import Baked, face_qualities
 from photoreal.mesh.texture.labels import choose
@@ -24,7 +24,7 @@ from photoreal.mesh.texture.refinement import target_of
 from photoreal.mesh.texture.sightings import sightings_of
 from photoreal.metrics import f_score, psnr
 from photoreal.stages import MeshConfig, points_of, read_splats, surface_of
-from photoreal.stages.score import true_samples
+from photoreal.stages.score import true_samples, true_views
 
 
 def closer(out: Path, config: MeshConfig, truth: Path, on: str) -> list[Figure]:
@@ -93,13 +93,8 @@ def _reprojection(found: Baked, capture: Capture, surface: Surface, *, best: boo
 
 def _poisson(out: Path, truth: Path, capture: Capture, surface: Surface, on: str) -> list[Figure]:
     """Poisson's surface (Kazhdan and Hoppe 2013, as COLMAP has it) of the points that our surface was made of."""
-    cameras, names = read_nerfstudio_cameras(truth / "transforms.json")
-    number = {Path(name).stem: i for i, name in enumerate(names)}
-    scene = read_capture(out).capture
-    pairs = [(i, number[Path(n).stem]) for i, n in enumerate(image_paths(out))]
-    ours, theirs = scene.cameras.take([i for i, _ in pairs]), cameras.take([j for _, j in pairs])
-    truth_from_scene = fit_similarity(ours.centres.double(), theirs.centres.double())
-    samples = true_samples(truth, theirs, [truth / "depth" / f"{Path(names[j]).stem}.png" for _, j in pairs])
+    known = true_views(out, truth)
+    samples = true_samples(truth, known.theirs, known.maps)
     extent = float((samples.max(0).values - samples.min(0).values).max())
     with tempfile.TemporaryDirectory() as folder:
         _write_oriented(Path(folder) / "points.ply", capture.cameras.resized(surface.depths.size), surface.depths)
@@ -113,7 +108,7 @@ def _poisson(out: Path, truth: Path, capture: Capture, surface: Surface, on: str
     figures: list[Figure] = []
     for name, mesh in (("ours", fused), ("Poisson, depth 9, trim 7", poisson)):
         spread = torch.from_numpy(np.asarray(trimesh.sample.sample_surface(mesh, 100_000, seed=0)[0])).double()
-        placed = transform_points(truth_from_scene, spread)
+        placed = transform_points(known.truth_from_scene, spread)
         for share in (0.005, 0.01):
             value = f_score(placed, samples, threshold=share * extent)
             figures.append(Figure(f"same points, {name}: F-score at {share:.1%} of extent", value, "", "", on))

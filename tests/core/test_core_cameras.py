@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photoreal.core import Cameras, look_at, pixel_rays, project, unproject
+from photoreal.core import Cameras, look_at, pixel_rays, project, unproject, world_rays
 
 
 def cameras(seed: int = 0, views: int = 3, size: tuple[int, int] = (6, 8)) -> Cameras:
@@ -114,3 +114,11 @@ def test_rays_of_a_wide_camera_span_its_field_of_view() -> None:
     rays = pixel_rays(camera)[0]
     angle = math.degrees(math.atan(float(rays[0, -1, 0]) * 8 / 7))
     assert angle == pytest.approx(45)
+
+
+def test_rays_in_the_world_lead_to_the_places_of_their_depths() -> None:
+    poses = look_at(torch.tensor([[1.0, 2, 3], [-2, 0, 1]]), torch.zeros(2, 3), torch.tensor([0.0, 0, 1]))
+    cameras = Cameras(poses, torch.tensor([[8.0, 0, 5], [0, 9, 4], [0, 0, 1]]).expand(2, 3, 3).contiguous(), (8, 10))
+    depth = torch.rand(2, 8, 10, generator=torch.Generator().manual_seed(0)) + 1
+    places = cameras.centres[:, None, None] + world_rays(cameras) * depth[..., None]
+    torch.testing.assert_close(places, unproject(cameras, depth))

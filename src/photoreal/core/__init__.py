@@ -1,7 +1,7 @@
 """The nouns of the house, frozen values of tensors, and the conventions they obey: OpenCV axes, `target_from_source`
 names, pixels whose first centre is (0.5, 0.5), wxyz quaternions, sRGB bytes for images."""
 
-from photoreal.core.cameras import Cameras, pixel_rays, project, unproject
+from photoreal.core.cameras import Cameras, pixel_rays, project, unproject, world_rays
 from photoreal.core.capture import Capture
 from photoreal.core.colour import bytes_from_unit, linear_from_srgb, srgb_from_linear, unit_from_bytes
 from photoreal.core.dependencies import require
@@ -69,4 +69,5 @@ __all__ = [
     "transform_points",
     "unit_from_bytes",
     "unproject",
+    "world_rays",
 ]

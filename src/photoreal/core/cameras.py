@@ -81,3 +81,8 @@ def pixel_rays(cameras: Cameras) -> Float[Tensor, "V H W 3"]:
     grid_y, grid_x = torch.meshgrid(ys, xs, indexing="ij")
     pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], dim=-1)
     return pixels @ torch.linalg.inv(like)[:, None].transpose(-1, -2)
+
+
+def world_rays(cameras: Cameras) -> Float[Tensor, "V H W 3"]:
+    """Directions through all pixel centres in world axes: times a depth, they lead from the camera to the place."""
+    return pixel_rays(cameras) @ cameras.cam_from_world[:, None, :3, :3]

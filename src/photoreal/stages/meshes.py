@@ -18,7 +18,7 @@ from photoreal.core import (
     SceneError,
     TexturedMesh,
     bytes_from_unit,
-    pixel_rays,
+    world_rays,
 )
 from photoreal.io import RunRecord, read_capture, read_glb, read_run, write_glb, write_seen
 from photoreal.mesh import Surface, agree, bake, build_surface, finish_surface
@@ -106,9 +106,7 @@ def _empty(capture: Capture, record: RunRecord) -> Bool[Tensor, "V H W"] | None:
 def _emptied(depths: Depths, empty: Bool[Tensor, "V H W"]) -> Depths:
     """Infinite where all is empty."""
     clear = torch.nn.functional.interpolate(empty[None].float(), depths.size, mode="area")[0] == 1
-    return Depths(
-        torch.where(clear, torch.inf, depths.depth), torch.where(clear, torch.ones(()), depths.confidence)
-    )
+    return Depths(torch.where(clear, torch.inf, depths.depth), torch.where(clear, torch.ones(()), depths.confidence))
 
 
 def _depth_maps(gaussians: Gaussians, cameras: Cameras, config: MeshConfig) -> Generator[Progress, None, Depths]:
@@ -129,7 +127,7 @@ def _depth_map(
     with torch.no_grad():
         renders = rasterize_numba(gaussians, camera, torch.zeros(1, 3))
     depth = renders.depth_median if config.depth == "median" else renders.depth_expected
-    towards = -torch.nn.functional.normalize(pixel_rays(camera)[0], dim=-1) @ camera.cam_from_world[0, :3, :3]
+    towards = -torch.nn.functional.normalize(world_rays(camera)[0], dim=-1)
     normal = torch.nn.functional.normalize(renders.normals[0], dim=0)
     cosine = torch.einsum("chw,hwc->hw", normal, towards).clamp_min(_GRAZING)
     solid = (renders.alpha > _OPAQUE) & (depth > 0) & torch.isfinite(depth)

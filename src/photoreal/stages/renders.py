@@ -8,13 +8,22 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from photoreal.core import Cameras, Capture, Mesh, MissingWeightsError, bytes_from_unit, pixel_rays, unit_from_bytes
+from photoreal.core import (
+    Cameras,
+    Capture,
+    Mesh,
+    MissingWeightsError,
+    TexturedMesh,
+    bytes_from_unit,
+    unit_from_bytes,
+    world_rays,
+)
 from photoreal.io import atomic_folder, read_capture, read_run
 from photoreal.io.files import remove, writing
 from photoreal.mesh import camera_hits, render_mesh
 from photoreal.metrics import lpips, match_colours, psnr, ssim
 from photoreal.models import LpipsAlex, PerceptualNetwork
-from photoreal.splat import Splats, background_image, render_colour
+from photoreal.splat import Background, Splats, background_image, render_colour
 from photoreal.stages.config import FilmConfig
 from photoreal.stages.ledger import Work, stage_of
 from photoreal.stages.meshes import read_mesh
@@ -60,33 +69,34 @@ def render_stage(folder: Path, held_out: list[str], film: FilmConfig) -> Work:
 def _mesh_renders(
     folder: Path, to: Path, capture: Capture, held_out: list[str], network: PerceptualNetwork | None
 ) -> Generator[Progress, None, dict[str, float]]:
-    """Pictures of the mesh from the held-out cameras, with its texture and without, and figures of the former.
-
-    Behind an object before a plain backdrop is that backdrop's colour.
-    """
+    """Pictures of the mesh from the held-out cameras, with its texture and without, and figures of the former."""
     mesh, background = read_mesh(folder), read_splats(folder).background
-    behind = None if bool(background.harmonics[1:].any()) else background
     figures: dict[str, float] = {}
     to.mkdir()
     for done, name in enumerate(held_out):
         yield Progress("render", "held-out photos of the mesh", done, len(held_out))
         view = capture.photos.names.index(name)
         camera = capture.cameras.take([view])
-        image, covered = render_mesh(mesh, camera)
-        image = image if behind is None else image + (1 - covered) * background_image(behind, camera)
+        image = render_textured(mesh, background, camera)
         save(to / f"{name}.png", image)
         save(to / f"{name}.clay.png", clay(mesh.shape, camera))
         figures |= judged(image, capture, view, network, prefix="mesh_")
     return figures
 
 
+def render_textured(mesh: TexturedMesh, background: Background, camera: Cameras) -> Float[Tensor, "3 H W"]:
+    """The mesh as the first camera sees it, sRGB in [0, 1]; over the scene's background where that is of one colour, as
+    behind an object that was cut out, else over black."""
+    image, covered = render_mesh(mesh, camera)
+    if bool(background.harmonics[1:].any()):
+        return image
+    return (image + (1 - covered) * background_image(background, camera)).clamp(0, 1)
+
+
 def clay(mesh: Mesh, camera: Cameras) -> Float[Tensor, "3 H W"]:
     """The shape alone: grey, lit from the camera, white where there is nothing."""
     hits = camera_hits(mesh, camera)
-    towards = (
-        torch.nn.functional.normalize(pixel_rays(camera)[0].double(), dim=-1)
-        @ camera.cam_from_world[0, :3, :3].double()
-    )
+    towards = torch.nn.functional.normalize(world_rays(camera)[0].double(), dim=-1)
     normal = mesh.face_normals[hits.face.clamp_min(0).long()].double()
     shade = 0.15 + 0.75 * (normal * towards).sum(-1).abs()
     return torch.where(hits.face >= 0, shade, torch.ones_like(shade)).float().expand(3, -1, -1)

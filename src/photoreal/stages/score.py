@@ -1,5 +1,6 @@
 """How good a scene folder is: on its held-out photos, and against the truth where there is one."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,6 @@ from photoreal.core import (
     unproject,
 )
 from photoreal.io import image_paths, read_capture, read_nerfstudio_cameras, read_run
-from photoreal.mesh import render_mesh
 from photoreal.metrics import (
     accuracy,
     completeness,
@@ -30,7 +30,7 @@ from photoreal.metrics import (
 from photoreal.splat import rasterize_numba
 from photoreal.stages.ledger import stage_of
 from photoreal.stages.meshes import read_mesh
-from photoreal.stages.renders import judged, means, perceptual_network, render
+from photoreal.stages.renders import judged, means, perceptual_network, render, render_textured
 from photoreal.stages.splats import read_splats
 from photoreal.synth import read_depths
 
@@ -66,44 +66,73 @@ def _on_held_out(folder: Path) -> dict[str, float | None]:
         camera = scene.capture.cameras.take([view])
         found |= judged(render(splats, camera), scene.capture, view, network)
         if mesh is not None:
-            found |= judged(render_mesh(mesh, camera)[0], scene.capture, view, network, prefix="mesh_")
+            found |= judged(
+                render_textured(mesh, splats.background, camera), scene.capture, view, network, prefix="mesh_"
+            )
     empty = dict.fromkeys(("psnr", "ssim", "lpips"))
     return empty | means(found)
 
 
-def _against(folder: Path, truth: Path) -> dict[str, float | None]:
-    scene = read_capture(folder)
+@dataclass(frozen=True)
+class TrueViews:
+    """Where the photos of a scene were truly taken."""
+
+    ours: Cameras
+    """As the scene has them, of the photos whose true cameras are known."""
+    theirs: Cameras
+    truth_from_scene: Float[Tensor, "4 4"]
+    """The similarity that brings the cameras' centres together."""
+    maps: list[Path]
+    """Of depth; some may be missing."""
+    cameras: Cameras
+    """All true cameras"""
+    rows: list[int]
+    """and which of them are `theirs`."""
+
+
+def true_views(folder: Path, truth: Path) -> TrueViews:
+    """The true cameras of a scene's photos, matched by name.
+
+    Raises:
+        CaptureError: the truth names fewer than 3 of the scene's photos.
+    """
+    scene = read_capture(folder).capture
     cameras, names = read_nerfstudio_cameras(truth if truth.is_file() else truth / "transforms.json")
     number = {Path(name).stem: i for i, name in enumerate(names)}
     pairs = [(i, number[Path(n).stem]) for i, n in enumerate(image_paths(folder)) if Path(n).stem in number]
     if len(pairs) < 3:
-        raise CaptureError(
-            f"{truth} has cameras for {len(pairs)} of the scene's {len(scene.capture)} photos; 3 are needed"
-        )
-    ours, theirs = scene.capture.cameras.take([i for i, _ in pairs]), cameras.take([j for _, j in pairs])
-    auc = pose_auc(ours, cameras, (5, 30), views=[j for _, j in pairs])
+        raise CaptureError(f"{truth} has cameras for {len(pairs)} of the scene's {len(scene)} photos; 3 are needed")
+    rows = [j for _, j in pairs]
+    ours, theirs = scene.cameras.take([i for i, _ in pairs]), cameras.take(rows)
+    truth_from_scene = fit_similarity(ours.centres.double(), theirs.centres.double())
+    maps = [truth / "depth" / f"{Path(names[j]).stem}.png" for j in rows]
+    return TrueViews(ours, theirs, truth_from_scene, maps, cameras, rows)
+
+
+def _against(folder: Path, truth: Path) -> dict[str, float | None]:
+    known = true_views(folder, truth)
+    ours, theirs = known.ours, known.theirs
+    auc = pose_auc(ours, known.cameras, (5, 30), views=known.rows)
     figures: dict[str, float | None] = {
         "rotation_error_degrees": float(rotation_errors(ours, theirs).mean()),
         "translation_error_share": float(translation_errors(ours, theirs).mean()),
         **{f"pose_auc_{threshold}": value for threshold, value in auc.items()},
     }
-    truth_from_scene = fit_similarity(ours.centres.double(), theirs.centres.double())
     if truth.is_dir():
-        maps = [truth / "depth" / f"{Path(names[j]).stem}.png" for _, j in pairs]
-        figures |= _depth(folder, ours, theirs, truth_from_scene, maps)
-        figures |= _surfaces(folder, scene.points, truth_from_scene, true_samples(truth, theirs, maps))
+        figures |= _depth(folder, known)
+        samples = true_samples(truth, theirs, known.maps)
+        figures |= _surfaces(folder, read_capture(folder).points, known.truth_from_scene, samples)
     return figures
 
 
-def _depth(
-    folder: Path, ours: Cameras, theirs: Cameras, truth_from_scene: Float[Tensor, "4 4"], maps: list[Path]
-) -> dict[str, float | None]:
+def _depth(folder: Path, truth: TrueViews) -> dict[str, float | None]:
     """Median depth of the splats, seen through the true intrinsics, against the true depth, in true units."""
-    known = [(view, path) for view, path in enumerate(maps) if path.is_file()]
+    known = [(view, path) for view, path in enumerate(truth.maps) if path.is_file()]
     if not known:
         return {"depth_abs_rel": None, "depth_delta1": None}
+    ours, theirs = truth.ours, truth.theirs
     gaussians, depths = read_splats(folder).gaussians, read_depths([path for _, path in known])
-    scale = float(torch.linalg.det(truth_from_scene[:3, :3]).abs() ** (1 / 3))
+    scale = float(torch.linalg.det(truth.truth_from_scene[:3, :3]).abs() ** (1 / 3))
     size = (depths.depth.shape[1], depths.depth.shape[2])
     errors: list[tuple[float, float]] = []
     for (view, _), depth in zip(known, depths.depth, strict=True):

@@ -36,7 +36,8 @@ def test_what_is_far_is_background() -> None:
     confidence = BALL.confidence.clone()
     confidence[:, :10] = 1.0
     found = confirmed(Depths(depth, confidence), CAMERAS)
-    assert bool(found.depth[:, :9].isinf().all()) and float(found.confidence[:, :9].min()) == 1
+    assert bool(found.depth[:, :9].isinf().all())
+    assert float(found.confidence[:, :9].min()) == 1
     assert float(found.confidence[:, 9].max()) == 0  # beside what is nearer
 
 

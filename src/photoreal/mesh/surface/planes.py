@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from photoreal.core import Cameras, Depths, Mesh, Value, pixel_rays, project, unproject
+from photoreal.core import Cameras, Depths, Mesh, Value, pixel_rays, project, unproject, world_rays
 from photoreal.mesh.surface.confidence import middle_depth
 from photoreal.mesh.surface.topology import compact
 
@@ -130,7 +130,7 @@ def _fitted(points: Float[Tensor, "N 3"], weights: Float[Tensor, " N"]) -> Plane
 
 def _depth_of(plane: Plane, cameras: Cameras) -> Float[Tensor, "V H W"]:
     """Depth at which each pixel's ray meets the plane; not above 0 where it does not."""
-    slope = pixel_rays(cameras) @ cameras.cam_from_world[:, None, :3, :3] @ plane.normal
+    slope = world_rays(cameras) @ plane.normal
     return -plane.height(cameras.centres)[:, None, None] / torch.where(slope == 0, torch.inf, slope)
 
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from photoreal.core import Capture, Depths, Mesh, pixel_rays, unproject
+from photoreal.core import Capture, Depths, Mesh, unproject, world_rays
 from photoreal.mesh.texture.hits import camera_hits
 
 _ROWS = 96
@@ -42,7 +42,7 @@ def shell(mesh: Mesh, depths: Depths, capture: Capture) -> Mesh:
         bare = past & known
         total.index_add_(0, cell[bare], distance[bare])
         count.index_add_(0, cell[bare], torch.ones_like(distance[bare]))
-        rays = torch.nn.functional.normalize(pixel_rays(camera)[0][past], dim=-1) @ camera.cam_from_world[0, :3, :3]
+        rays = torch.nn.functional.normalize(world_rays(camera)[0][past], dim=-1)
         sights.append(((camera.centres[0] - centre).expand_as(rays), rays))
     outermost = float((cameras.centres - centre).norm(dim=-1).max().clamp_min(1e-6))
     guard = _BEHIND * _peak(nearest, _REACH).clamp_min(outermost)
