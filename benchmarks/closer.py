@@ -123,7 +123,8 @@ def _write_oriented(path: Path, cameras: Cameras, depths: Depths) -> None:
     inner = places[:, 1:-1, 1:-1]
     towards = cameras.centres[:, None, None] - inner
     normals = normals * torch.sign((normals * towards).sum(-1, keepdim=True))
-    sure = torch.nn.functional.max_pool2d(-(depths.confidence > 0).float(), 3, 1) < 0
+    known = (depths.confidence > 0) & depths.depth.isfinite()
+    sure = torch.nn.functional.max_pool2d(-known.float(), 3, 1) < 0
     rows = torch.cat([inner, normals], -1)[sure].float().numpy()
     fields = "".join(f"property float {name}\n" for name in ("x", "y", "z", "nx", "ny", "nz"))
     head = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(rows)}\n{fields}end_header\n"
