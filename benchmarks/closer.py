@@ -93,7 +93,7 @@ def _reprojection(found: Baked, capture: Capture, surface: Surface, *, best: boo
 
 def _poisson(out: Path, truth: Path, capture: Capture, surface: Surface, on: str) -> list[Figure]:
     """Poisson's surface (Kazhdan and Hoppe 2013, as COLMAP has it) of the points that our surface was made of."""
-    known = true_views(out, truth)
+    known = true_views(out, read_capture(out).capture.cameras, truth)
     samples = true_samples(truth, known.theirs, known.maps)
     extent = float((samples.max(0).values - samples.min(0).values).max())
     with tempfile.TemporaryDirectory() as folder:
@@ -123,8 +123,7 @@ def _write_oriented(path: Path, cameras: Cameras, depths: Depths) -> None:
     inner = places[:, 1:-1, 1:-1]
     towards = cameras.centres[:, None, None] - inner
     normals = normals * torch.sign((normals * towards).sum(-1, keepdim=True))
-    known = (depths.confidence > 0) & depths.depth.isfinite()
-    sure = torch.nn.functional.max_pool2d(-known.float(), 3, 1) < 0
+    sure = torch.nn.functional.max_pool2d(-depths.known.float(), 3, 1) < 0
     rows = torch.cat([inner, normals], -1)[sure].float().numpy()
     fields = "".join(f"property float {name}\n" for name in ("x", "y", "z", "nx", "ny", "nz"))
     head = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(rows)}\n{fields}end_header\n"

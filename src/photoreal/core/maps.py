@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from photoreal.core.value import Value
@@ -21,6 +21,11 @@ class Depths(Value):
 
     def __len__(self) -> int:
         return len(self.depth)
+
+    @property
+    def known(self) -> Bool[Tensor, "V H W"]:
+        """Where there is a finite depth."""
+        return (self.confidence > 0) & self.depth.isfinite()
 
     @property
     def size(self) -> tuple[int, int]:

@@ -46,15 +46,15 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
     Raises:
         CaptureError: no depth is confirmed, or there is too little memory; the text offers a size.
     """
-    scene, gaussians = read_capture(folder).capture, read_splats(folder).gaussians
+    record, scene, gaussians = read_run(folder), read_capture(folder).capture, read_splats(folder).gaussians
     kept = scene.take([i for i, name in enumerate(scene.photos.names) if name not in held_out])
     kept = kept.replace(cameras=kept.cameras.map(torch.Tensor.float))
-    surface = yield from surface_of(kept, gaussians, config, _empty(kept, read_run(folder)))
+    surface = yield from surface_of(kept, gaussians, config, _empty(kept, record))
     steps = bake(kept, surface, points_of(gaussians), config.texture)
     baked = yield from _told(steps, lambda step: Progress("mesh", step.phase, step.done, step.total))
     yield Progress("mesh", "writing", 0, 1)
     write_seen(folder / "mesh_seen.png", baked.mesh)
-    write_glb(folder / "mesh.glb", baked.mesh, config.file, metres_per_unit=metres_per_unit(read_run(folder)))
+    write_glb(folder / "mesh.glb", baked.mesh, config.file, metres_per_unit=metres_per_unit(record))
     return Outcome(
         "embedded: fused splat depths, xatlas, photo texture",
         surface.figures

@@ -90,27 +90,27 @@ class TrueViews:
     """and which of them are `theirs`."""
 
 
-def true_views(folder: Path, truth: Path) -> TrueViews:
-    """The true cameras of a scene's photos, matched by name.
+def true_views(folder: Path, cameras: Cameras, truth: Path) -> TrueViews:
+    """The true cameras of a scene's photos, matched by name; `cameras` are those that the scene has found.
 
     Raises:
         CaptureError: the truth names fewer than 3 of the scene's photos.
     """
-    scene = read_capture(folder).capture
-    cameras, names = read_nerfstudio_cameras(truth if truth.is_file() else truth / "transforms.json")
+    true, names = read_nerfstudio_cameras(truth if truth.is_file() else truth / "transforms.json")
     number = {Path(name).stem: i for i, name in enumerate(names)}
     pairs = [(i, number[Path(n).stem]) for i, n in enumerate(image_paths(folder)) if Path(n).stem in number]
     if len(pairs) < 3:
-        raise CaptureError(f"{truth} has cameras for {len(pairs)} of the scene's {len(scene)} photos; 3 are needed")
+        raise CaptureError(f"{truth} has cameras for {len(pairs)} of the scene's {len(cameras)} photos; 3 are needed")
     rows = [j for _, j in pairs]
-    ours, theirs = scene.cameras.take([i for i, _ in pairs]), cameras.take(rows)
+    ours, theirs = cameras.take([i for i, _ in pairs]), true.take(rows)
     truth_from_scene = fit_similarity(ours.centres.double(), theirs.centres.double())
     maps = [truth / "depth" / f"{Path(names[j]).stem}.png" for j in rows]
-    return TrueViews(ours, theirs, truth_from_scene, maps, cameras, rows)
+    return TrueViews(ours, theirs, truth_from_scene, maps, true, rows)
 
 
 def _against(folder: Path, truth: Path) -> dict[str, float | None]:
-    known = true_views(folder, truth)
+    scene = read_capture(folder)
+    known = true_views(folder, scene.capture.cameras, truth)
     ours, theirs = known.ours, known.theirs
     auc = pose_auc(ours, known.cameras, (5, 30), views=known.rows)
     figures: dict[str, float | None] = {
@@ -121,7 +121,7 @@ def _against(folder: Path, truth: Path) -> dict[str, float | None]:
     if truth.is_dir():
         figures |= _depth(folder, known)
         samples = true_samples(truth, theirs, known.maps)
-        figures |= _surfaces(folder, read_capture(folder).points, known.truth_from_scene, samples)
+        figures |= _surfaces(folder, scene.points, known.truth_from_scene, samples)
     return figures
 
 

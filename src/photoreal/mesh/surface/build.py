@@ -92,7 +92,7 @@ def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Ge
         raise CaptureError(f"{len(depths)} view is not enough for a surface; 2 that see the same place are needed")
     yield SurfaceStep("confirming depths")
     believed = confirmed(depths, cameras, tolerance=config.tolerance, alone=config.alone, far=config.far)
-    if not bool(((believed.confidence > 0) & believed.depth.isfinite()).any()):
+    if not bool(believed.known.any()):
         raise CaptureError(
             f"no depth of {len(depths)} views is confirmed by another within {config.tolerance:.0%}; they see "
             "nothing in common, or the splats are too vague"

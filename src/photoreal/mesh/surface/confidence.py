@@ -52,7 +52,7 @@ def confirmed(
 
 def middle_depth(depths: Depths) -> float:
     """Median of the finite depths that are believed at all, of about a million pixels at most; 0 where none is."""
-    known = depths.depth[(depths.confidence > 0) & depths.depth.isfinite()]
+    known = depths.depth[depths.known]
     return float(known[:: max(1, len(known) // 1_000_000)].median()) if len(known) else 0.0
 
 

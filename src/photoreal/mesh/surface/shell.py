@@ -34,7 +34,7 @@ def shell(mesh: Mesh, depths: Depths, capture: Capture) -> Mesh:
     for view in range(len(cameras)):
         camera = cameras.take([view])
         hits = camera_hits(mesh, camera)
-        covered, known = hits.face >= 0, (depths.confidence[view] > 0) & depths.depth[view].isfinite()
+        covered, known = hits.face >= 0, depths.take([view]).known[0]
         past = ~covered & shown[view]
         offset = unproject(camera, torch.where(covered, hits.depth, depths.depth[view])[None])[0] - centre
         cell, distance = _cell(offset), offset.norm(dim=-1)

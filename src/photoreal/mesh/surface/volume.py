@@ -112,7 +112,7 @@ def touched(views: DepthViews, origin: Float[Tensor, " 3"], voxel: float, trunca
 
 def _touched_by(depths: Depths, cameras: Cameras, view: int, grid: tuple[Tensor, float, float]) -> NDArray[np.int64]:
     origin, voxel, truncation = grid
-    known = (depths.confidence[view] > 0) & depths.depth[view].isfinite()
+    known = depths.take([view]).known[0]
     points = unproject(cameras.take([view]), depths.depth[view : view + 1])[0][known]
     # Points in one voxel speak for each other.
     voxels = np.floor(((points - origin) / voxel).double().numpy()).astype(np.int64)
