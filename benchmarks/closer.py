@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.figures import Figure
-from benchmarks.subjects import drained, floats
-from photoreal.core import Cameras, Capture, Depths, transform_points, unit_from_bytes, unproject
+from benchmarks.subjects import floats
+from photoreal.core import Cameras, Capture, Depths, drained, transform_points, unit_from_bytes, unproject
 from photoreal.io import read_capture, read_run
 from photoreal.mesh import Surface, TextureConfig, bake, camera_hits, render_mesh
 from photoreal.mesh.texture.bake import Baked, face_qualities

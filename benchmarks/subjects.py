@@ -3,9 +3,8 @@
 import dataclasses
 import tempfile
 import time
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from PIL import Image
 
 from benchmarks.figures import Figure
 from photoreal.align import DRAFT_SFM, Solution, solve
-from photoreal.core import Cameras, Capture, Photos, Points, Value, unit_from_bytes
+from photoreal.core import Cameras, Capture, Photos, Points, Value, drained, unit_from_bytes
 from photoreal.io import ReadConfig, read_nerfstudio, read_nerfstudio_cameras, read_photos
 from photoreal.metrics import pose_auc, psnr, rotation_errors
 from photoreal.recipes import reconstruct
@@ -181,15 +180,6 @@ def absent(name: str, folder: Path) -> Figure:
     return Figure(name, None, "", "", f"{folder} is not there; give --data")
 
 
-def drained(steps: Generator[Any, None, ResultT]) -> ResultT:
-    """What a generator returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
 def floats(value: ValueT) -> ValueT:
     """The same with every floating-point number as float32."""
     return value.map(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
@@ -203,10 +193,8 @@ def photos_folder(data: Path, name: str) -> Path:
 def solved(photos: Photos) -> tuple[Solution, float]:
     """Cameras by the draft's settings, and the seconds they took."""
     started = time.perf_counter()
-    for step in solve(photos, DRAFT_SFM):
-        if isinstance(step, Solution):
-            return step, time.perf_counter() - started
-    raise AssertionError("solve ends with a solution")
+    solution = drained(solve(photos, DRAFT_SFM))
+    return solution, time.perf_counter() - started
 
 
 def _pose_figures(name: str, solution: Solution, truth: Cameras, names: list[str]) -> list[Figure]:

@@ -96,11 +96,17 @@ def room(views: int = 5) -> ToyScene:
 def write_posed(folder: Path, *, views: int = 6) -> Path:
     """A dataset with given cameras and points: nothing has to be found."""
     scene = small_room(views)
+    write_cameras(folder, scene)
+    write_points(folder / "points.ply", scene.points)
+    return folder
+
+
+def write_cameras(folder: Path, scene: ToyScene) -> Path:
+    """A dataset with given cameras alone."""
     (folder / "images").mkdir(parents=True)
     save_photos(folder / "images", scene.capture.photos)
     names = [f"images/{name}" for name in scene.capture.photos.names]
     write_nerfstudio(folder / "transforms.json", scene.capture.cameras, names)
-    write_points(folder / "points.ply", scene.points)
     return folder
 
 

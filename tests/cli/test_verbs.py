@@ -8,7 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from captures import BRIEF, Program, result, seconds_of, small_room, stages_of, write_posed
+from captures import (
+    BRIEF,
+    COARSE,
+    Program,
+    result,
+    room,
+    seconds_of,
+    small_room,
+    stages_of,
+    write_cameras,
+    write_posed,
+)
 from PIL import Image
 
 from photoreal.cli.main import main
@@ -318,3 +329,18 @@ def test_synth_does_not_render_over_a_finished_capture(program: Program, tmp_pat
     (tmp_path / "truth").mkdir()
     (tmp_path / "truth" / "transforms.json").touch()
     assert "already holds a finished capture" in program.fail("synth", "-o", tmp_path)
+
+
+def test_a_dataset_without_points_has_them_triangulated(program: Program, tmp_path: Path) -> None:
+    dataset = write_cameras(tmp_path / "dataset", room())
+    words = ("solve", dataset, *COARSE)
+    program.succeed(*words, "-o", tmp_path / "with")
+    scene, stage = read_capture(tmp_path / "with"), read_run(tmp_path / "with").stages[0]
+    assert len(scene.points) > 500
+    assert stage.figures["points"] == len(scene.points)
+    assert stage.notes == [f"0 points came with the cameras; {len(scene.points)} were triangulated from the photos"]
+    assert int(read_colmap(tmp_path / "with").points.confidence.min()) >= 2
+    program.succeed(*words, "-o", tmp_path / "without", "--sfm.no-triangulate")
+    bare = read_capture(tmp_path / "without")
+    assert len(bare.points) == 0
+    assert torch.equal(bare.capture.cameras.cam_from_world, scene.capture.cameras.cam_from_world)

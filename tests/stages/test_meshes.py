@@ -6,7 +6,7 @@ import math
 import torch
 from balls import ball_capture
 
-from photoreal.core import Gaussians
+from photoreal.core import Gaussians, drained
 from photoreal.mesh import Surface
 from photoreal.stages import MeshConfig, surface_of
 
@@ -35,12 +35,7 @@ def made(*, bumpy: bool, cut_out: bool) -> Surface:
     capture = ball_capture(24)
     config = MeshConfig(depth_side=96)
     config = dataclasses.replace(config, surface=dataclasses.replace(config.surface, photometric=False, faces=4000))
-    steps = surface_of(capture, ball_of_splats(bumpy=bumpy), config, ~capture.photos.masks if cut_out else None)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return drained(surface_of(capture, ball_of_splats(bumpy=bumpy), config, ~capture.photos.masks if cut_out else None))
 
 
 def reach(found: Surface) -> float:

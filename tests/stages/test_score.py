@@ -154,3 +154,11 @@ def test_what_is_not_known_is_not_measured(folder: Path, truth: Path, tmp_path: 
 def test_means_are_over_photos() -> None:
     assert means({"psnr/a": 20.0, "psnr/b/c.jpg": 30.0, "ssim/a": 0.5, "loss": 7.0}) == {"psnr": 25.0, "ssim": 0.5}
     assert means({}) == {}
+
+
+def test_views_that_see_no_splats_say_nothing_of_depth(folder: Path, truth: Path, tmp_path: Path) -> None:
+    away = on_the_surfaces(small_room())
+    away = away.replace(means=away.means + 1000)
+    figures = score(write_scene(tmp_path / "scene", away, seen_points()), truth)
+    assert (figures["depth_abs_rel"], figures["depth_delta1"]) == (None, None)
+    assert figures["points_f_score_1_percent"] == score(folder, truth)["points_f_score_1_percent"]

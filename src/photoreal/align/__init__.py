@@ -1,12 +1,13 @@
 """Cameras from photographs: SIFT features, verified matches, and structure from motion that tries again in other ways
 when it registers too little; the world it returns is upright, centred and of a usual size."""
 
-from photoreal.align.diagnosis import LeftOut
-from photoreal.align.features import FeatureConfig
-from photoreal.align.matching import MatchConfig
 from photoreal.align.orient import oriented_from_world, turned_cameras, up_direction
 from photoreal.align.scale import MetricScale, metric_scale
-from photoreal.align.sfm import DRAFT_SFM, STANDARD_SFM, SfmConfig, Solution, SolveStep, solve
+from photoreal.align.sfm.diagnosis import LeftOut
+from photoreal.align.sfm.features import FeatureConfig
+from photoreal.align.sfm.matching import MatchConfig
+from photoreal.align.sfm.solve import DRAFT_SFM, STANDARD_SFM, SfmConfig, Solution, solve
+from photoreal.align.sfm.triangulate import triangulate
 
 __all__ = [
     "DRAFT_SFM",
@@ -17,10 +18,10 @@ __all__ = [
     "MetricScale",
     "SfmConfig",
     "Solution",
-    "SolveStep",
     "metric_scale",
     "oriented_from_world",
     "solve",
+    "triangulate",
     "turned_cameras",
     "up_direction",
 ]

@@ -2,7 +2,6 @@
 names, pixels whose first centre is (0.5, 0.5), wxyz quaternions, sRGB bytes for images."""
 
 from photoreal.core.cameras import Cameras, pixel_rays, project, unproject, world_rays
-from photoreal.core.capture import Capture
 from photoreal.core.colour import bytes_from_unit, linear_from_srgb, srgb_from_linear, unit_from_bytes
 from photoreal.core.dependencies import require
 from photoreal.core.errors import (
@@ -17,8 +16,9 @@ from photoreal.core.errors import (
 from photoreal.core.gaussians import Gaussians, join
 from photoreal.core.maps import Depths, Features
 from photoreal.core.meshes import Mesh, TexturedMesh
-from photoreal.core.photos import Photos
+from photoreal.core.photos import Capture, Photos
 from photoreal.core.points import Points, Tracks
+from photoreal.core.steps import Step, drained
 from photoreal.core.transforms import (
     fit_similarity,
     invert_rigid,
@@ -48,10 +48,12 @@ __all__ = [
     "Photos",
     "Points",
     "SceneError",
+    "Step",
     "TexturedMesh",
     "Tracks",
     "Value",
     "bytes_from_unit",
+    "drained",
     "fit_similarity",
     "invert_rigid",
     "join",

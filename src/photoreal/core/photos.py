@@ -1,4 +1,4 @@
-"""Photographs as tensors."""
+"""Photographs as tensors, alone and with their cameras."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
+from photoreal.core.cameras import Cameras
 from photoreal.core.value import Value
 
 
@@ -45,3 +46,24 @@ class Photos(Value):
         names = tuple(self.names[i] for i in indices)
         index = torch.as_tensor(list(indices), dtype=torch.long, device=self.images.device)
         return Photos(self.images[index], self.masks[index], names, self.focal_hints[index], self.lens_ids[index])
+
+
+@dataclass(frozen=True)
+class Capture(Value):
+    """Undistorted photos and the pinhole cameras that took them, in the same order and size."""
+
+    photos: Photos
+    cameras: Cameras
+
+    def __post_init__(self) -> None:
+        if len(self.photos) != len(self.cameras):
+            raise ValueError(f"{len(self.photos)} photos but {len(self.cameras)} cameras")
+        if self.photos.size != self.cameras.size:
+            raise ValueError(f"photos are {self.photos.size} pixels but cameras {self.cameras.size}")
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def take(self, indices: Sequence[int]) -> "Capture":
+        """The photos and cameras at `indices`, in that order."""
+        return Capture(self.photos.take(indices), self.cameras.take(indices))

@@ -1,18 +1,16 @@
 """Triangles from depth maps and photographs: surface, atlas, texture. It is handed values and knows no splats."""
 
-from photoreal.mesh.surface.build import Surface, SurfaceConfig, SurfaceStep, build_surface, finish_surface, simplify
-from photoreal.mesh.texture.bake import Baked, BakeStep, TextureConfig, bake
+from photoreal.mesh.surface.build import Surface, SurfaceConfig, build_surface, finish_surface, simplify
+from photoreal.mesh.texture.bake import Baked, TextureConfig, bake
 from photoreal.mesh.texture.fairing import agree
 from photoreal.mesh.texture.hits import Hits, camera_hits
 from photoreal.mesh.texture.rendering import render_mesh
 
 __all__ = [
-    "BakeStep",
     "Baked",
     "Hits",
     "Surface",
     "SurfaceConfig",
-    "SurfaceStep",
     "TextureConfig",
     "agree",
     "bake",

@@ -1,9 +1,8 @@
 """The splats and photos of a scene folder in; its textured mesh out."""
 
 import dataclasses
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,14 +25,12 @@ from photoreal.splat import FitConfig, empty_pixels, rasterize_numba
 from photoreal.splat.harmonics import Y_0
 from photoreal.stages.config import MeshConfig
 from photoreal.stages.ledger import Work, stage_of
-from photoreal.stages.progress import Outcome, Progress
+from photoreal.stages.progress import Outcome, Progress, told
 from photoreal.stages.scale import metres_per_unit
 from photoreal.stages.splats import read_splats
 
 MESH_FILES = ("mesh.glb", "mesh_seen.png")
 """What a scene folder holds once its mesh is made."""
-StepT = TypeVar("StepT")
-ResultT = TypeVar("ResultT")
 _OPAQUE, _CLEAR = 0.5, 0.1
 _GRAZING = 0.05
 
@@ -50,8 +47,7 @@ def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
     kept = scene.take([i for i, name in enumerate(scene.photos.names) if name not in held_out])
     kept = kept.replace(cameras=kept.cameras.map(torch.Tensor.float))
     surface = yield from surface_of(kept, gaussians, config, _empty(kept, record))
-    steps = bake(kept, surface, points_of(gaussians), config.texture)
-    baked = yield from _told(steps, lambda step: Progress("mesh", step.phase, step.done, step.total))
+    baked = yield from told("mesh", bake(kept, surface, points_of(gaussians), config.texture))
     yield Progress("mesh", "writing", 0, 1)
     write_seen(folder / "mesh_seen.png", baked.mesh)
     write_glb(folder / "mesh.glb", baked.mesh, config.file, metres_per_unit=metres_per_unit(record))
@@ -87,8 +83,7 @@ def surface_of(
     surface = config.surface
     if empty is not None:
         depths, surface = _emptied(depths, empty), dataclasses.replace(surface, background="none")
-    steps = build_surface(depths, cameras, surface)
-    dense = yield from _told(steps, lambda step: Progress("mesh", step.phase, 0, 0))
+    dense = yield from told("mesh", build_surface(depths, cameras, surface))
     if config.surface.photometric:
         yield Progress("mesh", "moving to where photos agree", 0, 0)
         *_, dense = agree(dense, capture)
@@ -134,18 +129,6 @@ def _depth_map(
     clear = renders.alpha < _CLEAR
     depth = torch.where(clear, torch.inf, torch.where(solid, depth, torch.zeros_like(depth)))
     return depth.float(), torch.where(clear, torch.ones_like(cosine), solid * cosine).float()
-
-
-def _told(
-    steps: Generator[StepT, None, ResultT], told: Callable[[StepT], Progress]
-) -> Generator[Progress, None, ResultT]:
-    """Run a generator to its result, its steps told as progress."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield told(step)
 
 
 def points_of(gaussians: Gaussians) -> Points:

@@ -1,7 +1,12 @@
 """What a stage tells while it works, and what it hands over at its end."""
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from photoreal.core import Step
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -27,3 +32,13 @@ class Outcome:
     notes: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
     """Fields of the run record that the stage decided, such as `photos`."""
+
+
+def told(stage: str, steps: Generator[Step, None, ResultT]) -> Generator[Progress, None, ResultT]:
+    """Run steps to their result, each told as progress of a stage."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield Progress(stage, step.phase, step.done, step.total)

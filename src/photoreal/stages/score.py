@@ -34,6 +34,7 @@ from photoreal.stages.renders import judged, means, perceptual_network, render, 
 from photoreal.stages.splats import read_splats
 from photoreal.synth import read_depths
 
+_DEPTH_FIGURES = ("depth_abs_rel", "depth_delta1")
 _SAMPLES = 100_000
 
 
@@ -126,10 +127,13 @@ def _against(folder: Path, truth: Path) -> dict[str, float | None]:
 
 
 def _depth(folder: Path, truth: TrueViews) -> dict[str, float | None]:
-    """Median depth of the splats, seen through the true intrinsics, against the true depth, in true units."""
+    """Median depth of the splats, seen through the true intrinsics, against the true depth, in true units.
+
+    Only where both are known, so views without splats are passed over.
+    """
     known = [(view, path) for view, path in enumerate(truth.maps) if path.is_file()]
     if not known:
-        return {"depth_abs_rel": None, "depth_delta1": None}
+        return dict.fromkeys(_DEPTH_FIGURES)
     ours, theirs = truth.ours, truth.theirs
     gaussians, depths = read_splats(folder).gaussians, read_depths([path for _, path in known])
     scale = float(torch.linalg.det(truth.truth_from_scene[:3, :3]).abs() ** (1 / 3))
@@ -140,10 +144,11 @@ def _depth(folder: Path, truth: TrueViews) -> dict[str, float | None]:
         with torch.no_grad():
             renders = rasterize_numba(gaussians, through.resized(size), torch.zeros(1, 3))
         median = renders.depth_median[0] * scale
-        error = depth_error(median, depth, (depth > 0) & (median > 0))
-        errors.append((error.abs_rel, error.delta1))
-    abs_rel, delta1 = np.mean(errors, axis=0)
-    return {"depth_abs_rel": float(abs_rel), "depth_delta1": float(delta1)}
+        both = (depth > 0) & (median > 0)
+        if bool(both.any()):
+            error = depth_error(median, depth, both)
+            errors.append((error.abs_rel, error.delta1))
+    return dict(zip(_DEPTH_FIGURES, np.mean(errors, axis=0).tolist() if errors else (None, None), strict=True))
 
 
 def true_samples(truth: Path, cameras: Cameras, maps: list[Path]) -> Float[Tensor, "N 3"]:

@@ -8,7 +8,7 @@ from tempfile import gettempdir
 
 import torch
 
-from photoreal.align import Solution, solve
+from photoreal.align import SfmConfig, Solution, solve, triangulate
 from photoreal.core import CaptureError, Photos, SceneError, Tracks
 from photoreal.io import (
     LeftOutRecord,
@@ -25,17 +25,20 @@ from photoreal.io import (
 )
 from photoreal.stages.config import ReconstructConfig
 from photoreal.stages.ledger import Work
-from photoreal.stages.progress import Outcome, Progress
+from photoreal.stages.progress import Outcome, Progress, told
 from photoreal.stages.scale import gps_figures
 
 CAMERA_FILES = ("images", "sparse", "transforms.json", "points.ply", "capture.json")
 """What a scene folder holds once its cameras are known; `masks` only where some pixel is masked."""
+ENOUGH_POINTS = 100
+"""Fewer say too little of where things are."""
 
 
 def solve_stage(folder: Path, source: Path, config: ReconstructConfig) -> Work:
     """Afterwards the folder holds undistorted photos with their cameras and points.
 
-    Datasets bring their cameras along; for photographs and videos they are found by structure from motion.
+    Datasets bring their cameras along, and without points these are triangulated; for photographs and videos both are
+    found by structure from motion.
 
     Raises:
         CaptureError: there is nothing to read.
@@ -46,11 +49,12 @@ def solve_stage(folder: Path, source: Path, config: ReconstructConfig) -> Work:
     yield Progress("solve", f"reading {_NOUNS[kind]}", 0, 0)
     if kind == "colmap" or kind == "nerfstudio":
         reading = (read_colmap if kind == "colmap" else read_nerfstudio)(source, config.read)
-        return _keep_posed(folder, reading, kind)
+        return (yield from _keep_posed(folder, reading, kind, config.sfm))
     reading = read_video(source, config.video, max_side=config.read.max_side) if kind == "video" else None
     reading = reading or read_photos(source, config.read)
     _check_several(reading)
-    solution = yield from _solve(reading.photos, config)
+    with _working_files():
+        solution = yield from told("solve", solve(reading.photos, config.sfm))
     return _keep_solved(folder, reading, solution)
 
 
@@ -66,15 +70,6 @@ def _check_several(reading: PhotoReading) -> None:
     if len(reading.photos) < 2:
         rest = f" ({len(reading.skipped)} more could not be used)" if reading.skipped else ""
         raise CaptureError(f"1 photo is not enough to find cameras{rest}; give at least 2 that show the same place")
-
-
-def _solve(photos: Photos, config: ReconstructConfig) -> Generator[Progress, None, Solution]:
-    with _working_files():
-        for step in solve(photos, config.sfm):
-            if isinstance(step, Solution):
-                return step
-            yield Progress("solve", step.phase, step.done, step.total)
-    raise AssertionError("solve ends with a solution")
 
 
 @contextmanager
@@ -113,16 +108,29 @@ def _keep_solved(folder: Path, reading: PhotoReading, solution: Solution) -> Out
     )
 
 
-def _keep_posed(folder: Path, reading: PosedReading, kind: SourceKind) -> Outcome:
-    none = Tracks(torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long), torch.empty(0, 2))
-    write_capture(folder, reading.capture, reading.points, none)
+def _keep_posed(
+    folder: Path, reading: PosedReading, kind: SourceKind, config: SfmConfig
+) -> Generator[Progress, None, Outcome]:
+    points, tracks = (
+        reading.points,
+        Tracks(torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long), torch.empty(0, 2)),
+    )
+    notes: tuple[str, ...] = ()
+    if len(points) < ENOUGH_POINTS and config.triangulate:
+        with _working_files():
+            found, sightings = yield from told("solve", triangulate(reading.capture, config))
+        notes = (f"{len(points)} points came with the cameras; {len(found)} were triangulated from the photos",)
+        if len(found) > len(points):
+            points, tracks = found, sightings
+    write_capture(folder, reading.capture, points, tracks)
     return Outcome(
         f"cameras of the {kind} dataset",
         figures={
             "photos": float(len(reading.capture) + len(reading.skipped)),
             "registered": float(len(reading.capture)),
-            "points": float(len(reading.points)),
+            "points": float(len(points)),
         },
+        notes=notes,
         record={"photos": list(reading.capture.photos.names), "left_out": _left_out(reading.skipped)},
     )
 

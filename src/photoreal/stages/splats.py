@@ -24,13 +24,13 @@ from photoreal.splat import (
 from photoreal.stages.config import ReconstructConfig
 from photoreal.stages.ledger import Work, stage_of
 from photoreal.stages.progress import Outcome, Progress
+from photoreal.stages.solve import ENOUGH_POINTS
 
 SPLAT_FILES = ("gaussians.ply", "gaussians.spz", "background.safetensors")
 """What a scene folder holds once its splats are fitted."""
 
 _CURVE_POINTS = 10
 _CURVE_PHOTOS = 3
-_ENOUGH_POINTS = 100
 
 
 def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
@@ -44,9 +44,9 @@ def splat_stage(folder: Path, config: ReconstructConfig) -> Work:
     seen, judge = scene.capture.take(kept), scene.capture.take(held[:: max(1, len(held) // _CURVE_PHOTOS)])
     points = scene.points
     notes: tuple[str, ...] = ()
-    if len(points) < _ENOUGH_POINTS:
+    if len(points) < ENOUGH_POINTS:
         points = carved_points(seen, seed=config.seed)
-        notes = (f"{len(scene.points)} points came with the cameras, so splats start from {len(points)} random ones",)
+        notes = (f"{len(scene.points)} points are known, so splats start from {len(points)} random ones",)
     if backdrop := backdrop_of(seen, config.fit):
         colour = ", ".join(f"{round(255 * float(c))}" for c in backdrop[0])
         notes = (*notes, f"the photos' plain backdrop, RGB {colour}, is taken as empty space")

@@ -2,7 +2,7 @@ import pytest
 import torch
 from balls import ball_capture, ball_depths
 
-from photoreal.core import CaptureError, Depths, Mesh
+from photoreal.core import CaptureError, Depths, Mesh, drained
 from photoreal.mesh import Surface, SurfaceConfig, build_surface, finish_surface, simplify
 from photoreal.mesh.surface import volume
 
@@ -12,16 +12,8 @@ CAMERAS = WHOLE.cameras
 BALL = ball_depths(CAMERAS)
 
 
-def result(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
 def finished(config: SurfaceConfig) -> Surface:
-    return finish_surface(result(build_surface(BALL, CAMERAS, config)), WHOLE, config)
+    return finish_surface(drained(build_surface(BALL, CAMERAS, config)), WHOLE, config)
 
 
 def test_a_ball_is_rebuilt_simplified_with_the_error_told() -> None:
@@ -43,7 +35,7 @@ def test_the_shell_is_marked() -> None:
 
 def test_one_view_is_refused() -> None:
     with pytest.raises(CaptureError, match="1 view is not enough"):
-        result(build_surface(BALL.take([0]), CAMERAS.take([0]), SurfaceConfig()))
+        drained(build_surface(BALL.take([0]), CAMERAS.take([0]), SurfaceConfig()))
 
 
 def test_views_that_see_nothing_in_common_are_refused() -> None:
@@ -51,21 +43,21 @@ def test_views_that_see_nothing_in_common_are_refused() -> None:
     away = torch.diag(torch.tensor([-1.0, 1, -1, 1]))
     apart = pair.replace(cam_from_world=torch.stack([pair.cam_from_world[0], away @ pair.cam_from_world[1]]))
     with pytest.raises(CaptureError, match="no depth of 2 views is confirmed"):
-        result(build_surface(BALL.take([0, 1]), apart, SurfaceConfig()))
+        drained(build_surface(BALL.take([0, 1]), apart, SurfaceConfig()))
 
 
 def test_no_depth_anywhere_is_refused() -> None:
     none = Depths(BALL.depth, torch.zeros_like(BALL.confidence))
     with pytest.raises(CaptureError, match="no depth of 14 views"):
-        result(build_surface(none, CAMERAS, SurfaceConfig()))
+        drained(build_surface(none, CAMERAS, SurfaceConfig()))
 
 
 def test_too_little_memory_is_said_with_a_size_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(volume, "_free_memory", lambda: 2e7)
     with pytest.raises(CaptureError, match=r"--mesh.surface.voxel (\S+) would fit") as caught:
-        result(build_surface(BALL, CAMERAS, SurfaceConfig(voxel=0.01)))
+        drained(build_surface(BALL, CAMERAS, SurfaceConfig(voxel=0.01)))
     offered = float(str(caught.value).split("voxel ")[1].split()[0])
-    result(build_surface(BALL, CAMERAS, SurfaceConfig(voxel=offered, background="none")))
+    drained(build_surface(BALL, CAMERAS, SurfaceConfig(voxel=offered, background="none")))
 
 
 def test_a_sheet_of_ground_keeps_its_border() -> None:

@@ -10,6 +10,7 @@ from photoreal.core import (
     PhotorealError,
     Points,
     bytes_from_unit,
+    drained,
     linear_from_srgb,
     srgb_from_linear,
     unit_from_bytes,
@@ -25,12 +26,7 @@ both_modes = pytest.mark.parametrize("config", [CONFIG, BEST], ids=["blended", "
 
 
 def baked(capture: Capture, config: TextureConfig = CONFIG, others: Points = NONE) -> Baked:
-    steps = bake(capture, surface_of(BALL, capture.cameras), others, config)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return drained(bake(capture, surface_of(BALL, capture.cameras), others, config))
 
 
 def held_out_psnr(found: Baked, capture: Capture, views: tuple[int, ...] = (3, 8)) -> float:

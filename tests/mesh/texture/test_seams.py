@@ -7,6 +7,7 @@ from photoreal.core import (
     Capture,
     Points,
     bytes_from_unit,
+    drained,
     linear_from_srgb,
     srgb_from_linear,
     unit_from_bytes,
@@ -25,12 +26,7 @@ CONFIG = TextureConfig(side=1024, rounds=8, density=2.0, mode="best", exposure=F
 
 
 def baked(capture: Capture, config: TextureConfig = CONFIG) -> Baked:
-    steps = bake(capture, surface_of(BALL, capture.cameras), NONE, config)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return drained(bake(capture, surface_of(BALL, capture.cameras), NONE, config))
 
 
 def labelled(capture: Capture) -> tuple[torch.Tensor, Sightings]:

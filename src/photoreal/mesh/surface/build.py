@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from pyfqmr.Simplify import Simplify
 from torch import Tensor
 
-from photoreal.core import Cameras, Capture, CaptureError, Depths, Mesh
+from photoreal.core import Cameras, Capture, CaptureError, Depths, Mesh, Step
 from photoreal.mesh.surface.cleaning import close_holes, distances_to, smooth, without_floaters
 from photoreal.mesh.surface.confidence import confirmed, middle_depth
 from photoreal.mesh.surface.planes import find_ground
@@ -55,13 +55,6 @@ class SurfaceConfig:
 
 
 @dataclass(frozen=True)
-class SurfaceStep:
-    """How far the surface is."""
-
-    phase: str
-
-
-@dataclass(frozen=True)
 class Surface:
     """A surface and how it came to be."""
 
@@ -82,7 +75,7 @@ class Surface:
         return 2 * self.voxel
 
 
-def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Generator[SurfaceStep, None, Surface]:
+def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Generator[Step, None, Surface]:
     """Confirm, fuse, extract and clean: a dense surface; `finish_surface` makes it small.
 
     Raises:
@@ -90,7 +83,7 @@ def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Ge
     """
     if len(depths) < 2:
         raise CaptureError(f"{len(depths)} view is not enough for a surface; 2 that see the same place are needed")
-    yield SurfaceStep("confirming depths")
+    yield Step("confirming depths")
     believed = confirmed(depths, cameras, tolerance=config.tolerance, alone=config.alone, far=config.far)
     if not bool(believed.known.any()):
         raise CaptureError(
@@ -100,12 +93,12 @@ def build_surface(depths: Depths, cameras: Cameras, config: SurfaceConfig) -> Ge
     voxel = config.voxel or 1.5 * middle_depth(believed) / float(cameras.intrinsics[:, 0, 0].median())
     ground = None
     if config.ground:
-        yield SurfaceStep("looking for ground")
+        yield Step("looking for ground")
         ground = find_ground(depths, believed, cameras, voxel=voxel)
         believed = believed if ground is None else ground.depths
-    yield SurfaceStep("fusing")
+    yield Step("fusing")
     volume = fuse(lambda: [(believed, cameras)], torch.zeros(3), voxel, truncation=config.truncation)
-    yield SurfaceStep("extracting")
+    yield Step("extracting")
     raw, _ = extract(volume, least=0.3 if config.alone == 0 else 0.3 * config.alone)
     blocks = float(len(volume.keys))
     del volume

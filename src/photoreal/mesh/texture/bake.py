@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from photoreal.core import Capture, Mesh, Points, TexturedMesh, Value, bytes_from_unit, srgb_from_linear
+from photoreal.core import Capture, Mesh, Points, Step, TexturedMesh, Value, bytes_from_unit, srgb_from_linear
 from photoreal.mesh.kernels.candidates import LIGHT, blend, survey
 from photoreal.mesh.kernels.seams import shift
 from photoreal.mesh.surface.build import Surface
@@ -77,15 +77,6 @@ Colours = Callable[[Texels], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class BakeStep:
-    """How far the texture is."""
-
-    phase: str
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
 class Baked:
     """A texture and what is known of its making."""
 
@@ -98,13 +89,13 @@ class Baked:
     """Share of the area, the outer shell aside, of faces whose middle no photo sees."""
 
 
-def bake(capture: Capture, surface: Surface, others: Points, config: TextureConfig) -> Generator[BakeStep, None, Baked]:
+def bake(capture: Capture, surface: Surface, others: Points, config: TextureConfig) -> Generator[Step, None, Baked]:
     """Unwrap a mesh and colour every texel from the photos that see it.
 
     Texels that no photo sees take the colours of `others`, coloured points such as splats, and are not `seen`. The
     surface's depths are those of the capture's views, in that order.
     """
-    yield BakeStep("visibility", 0, 1)
+    yield Step("visibility", 0, 1)
     mesh = surface.mesh
     sightings = sightings_of(capture, mesh, surface.depths, tolerance=surface.tolerance)
     if config.exposure:
@@ -112,26 +103,26 @@ def bake(capture: Capture, surface: Surface, others: Points, config: TextureConf
     qualities = face_qualities(sightings, mesh)
     areas = mesh.face_areas * ~surface.background
     unseen = float(areas[qualities.max(1).values <= 0].sum() / areas.sum().clamp_min(1e-30))
-    yield BakeStep("unwrapping", 0, 1)
+    yield Step("unwrapping", 0, 1)
     texel = texel_sizes(mesh, qualities, config)
     atlas = unwrap(mesh, texel, side=config.side)
     labels = None
     if config.mode == "best":
-        yield BakeStep("choosing photos", 0, 1)
+        yield Step("choosing photos", 0, 1)
         labels = choose(sightings, mesh, qualities, seam_cost=config.seam_cost)
         qualities = qualities * (labels[:, None] == torch.arange(len(sightings)))
     colours = _filled(_colours(sightings, labels, config), mesh, others, surface.tolerance)
     painted: list[tuple[Tensor, Tensor]] = []
     for page in range(atlas.pages):
-        yield BakeStep("texture", page, atlas.pages)
+        yield Step("texture", page, atlas.pages)
         painted.append(_paint(atlas, page, mesh, colours))
     pages, seen = (torch.stack(parts) for parts in zip(*painted, strict=True))
     better = refine(pages, atlas, mesh, capture.cameras, sightings, qualities)
     for done, refined in enumerate(islice(better, config.rounds)):
         pages = refined
-        yield BakeStep("refining", done + 1, config.rounds)
+        yield Step("refining", done + 1, config.rounds)
     if labels is not None and config.level:
-        yield BakeStep("levelling seams", 0, 1)
+        yield Step("levelling seams", 0, 1)
         pages = _levelled(pages, atlas, mesh, level(mesh, labels, sightings), sightings)
     textured = TexturedMesh(
         vertices=mesh.vertices[atlas.source],

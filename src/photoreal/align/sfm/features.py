@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from photoreal.align.background import watch
-from photoreal.align.project import (
+from photoreal.align.sfm.background import watch
+from photoreal.align.sfm.project import (
+    CameraSharing,
     Project,
     camera_groups,
     file_name,
@@ -45,17 +46,17 @@ class FeatureConfig:
 
 
 def find_features(
-    photos: Photos, folder: Path, config: FeatureConfig = FeatureConfig()
+    photos: Photos, folder: Path, config: FeatureConfig = FeatureConfig(), *, sharing: CameraSharing = "lens"
 ) -> Generator[int, None, Project]:
     """Yield the number of photos done; return a new project in `folder` that holds the photos' cameras and features.
 
-    Features lie only where the mask is True.
+    Features lie only where the mask is True. `sharing`: which photos share one camera.
     """
     sizes = photo_sizes(photos)
     write_photos(folder, photos, sizes)
     project = Project(folder, tuple(range(1, len(photos) + 1)))
     with pycolmap.Database.open(str(project.database)) as database:
-        for group in camera_groups(photos, sizes, sharing="lens"):
+        for group in camera_groups(photos, sizes, sharing=sharing):
             camera_id = write_camera(database, group_camera(photos, sizes, group))
             for index in group:
                 write_image(database, index, camera_id)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from photoreal.align.project import FOCAL_PRIOR, camera_groups, file_name, group_camera, photo_sizes, write_photos
+from photoreal.align.sfm.project import FOCAL_PRIOR, camera_groups, file_name, group_camera, photo_sizes, write_photos
 from photoreal.core import Photos
 
 

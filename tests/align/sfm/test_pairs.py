@@ -2,7 +2,7 @@
 
 import torch
 
-from photoreal.align.pairs import all_pairs, look_alike_pairs, photo_likeness, sequence_pairs
+from photoreal.align.sfm.pairs import all_pairs, look_alike_pairs, photo_likeness, sequence_pairs
 
 
 def test_all_pairs_are_all_and_ordered() -> None:

@@ -32,23 +32,37 @@ def nouns_from_reconstruction(
         photos: those of the reconstruction, in the order wanted.
         image_ids: their numbers in it.
     """
-    point_ids = sorted(reconstruction.point3D_ids())
-    positions = np.array([reconstruction.point3D(number).xyz for number in point_ids]).reshape(-1, 3)
+    points, tracks = points_from_reconstruction(reconstruction, photos, image_ids)
     images = [reconstruction.image(number) for number in image_ids]
     poses = torch.eye(4, dtype=torch.float64).repeat(len(images), 1, 1)
     poses[:, :3] = torch.from_numpy(np.stack([image.cam_from_world().matrix() for image in images]))
-    sightings = _sightings(images, {number: row for row, number in enumerate(point_ids)})
-    new_from_world = oriented_from_world(poses, torch.from_numpy(positions))
+    new_from_world = oriented_from_world(poses, points.positions)
     lenses = [_lens(reconstruction.camera(image.camera_id)) for image in images]
     straight, intrinsics = undistort(photos, lenses)
     cameras = Cameras(turned_cameras(poses, new_from_world).float(), intrinsics.float(), photos.size)
+    turned = points.replace(positions=transform_points(new_from_world, points.positions).float())
+    return Capture(straight, cameras), turned, tracks
+
+
+def points_from_reconstruction(
+    reconstruction: pycolmap.Reconstruction, photos: Photos, image_ids: Sequence[int]
+) -> tuple[Points, Tracks]:
+    """The points, float64 in the reconstruction's own world, and their sightings in undistorted photos.
+
+    Args:
+        photos: those of the reconstruction, as they were taken, in the order wanted.
+        image_ids: their numbers in it.
+    """
+    point_ids = sorted(reconstruction.point3D_ids())
+    positions = np.array([reconstruction.point3D(number).xyz for number in point_ids]).reshape(-1, 3)
+    images = [reconstruction.image(number) for number in image_ids]
+    sightings = _sightings(images, {number: row for row, number in enumerate(point_ids)})
     points = Points(
-        transform_points(new_from_world, torch.from_numpy(positions)).float(),
+        torch.from_numpy(positions),
         _colours(photos, sightings, len(point_ids)),
         torch.bincount(sightings.point, minlength=len(point_ids)).float(),
     )
-    tracks = _straight_tracks(sightings, [reconstruction.camera(image.camera_id) for image in images])
-    return Capture(straight, cameras), points, tracks
+    return points, _straight_tracks(sightings, [reconstruction.camera(image.camera_id) for image in images])
 
 
 def _lens(camera: pycolmap.Camera) -> Lens:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pycolmap
 import pytest
 
-from photoreal.align.background import quiet_colmap, watch
+from photoreal.align.sfm.background import quiet_colmap, watch
 
 
 def test_steps_are_counted_and_the_result_is_returned() -> None:

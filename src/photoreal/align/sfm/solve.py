@@ -1,28 +1,25 @@
 """Cameras from photographs: structure from motion that tries harder where the first attempt registers too little."""
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from photoreal.align.background import quiet_colmap
-from photoreal.align.diagnosis import LeftOut, explain_left_out, refuse_unmatched, unplaced_error
-from photoreal.align.features import FeatureConfig, feature_counts, find_features
-from photoreal.align.mapping import MappingConfig, Model, calibrate_pair, map_globally, map_incrementally
-from photoreal.align.matching import MatchConfig, MatchGraph, match_features
-from photoreal.align.nouns import nouns_from_reconstruction, parallax
-from photoreal.align.pairs import choose_pairs
-from photoreal.align.project import CameraSharing, Project, regrouped
-from photoreal.align.refine import LensFreedom, refine
-from photoreal.core import AlignmentError, Capture, Photos, Points, Tracks
-
-ReturnT = TypeVar("ReturnT")
+from photoreal.align.sfm.background import as_steps, quiet_colmap
+from photoreal.align.sfm.diagnosis import LeftOut, explain_left_out, refuse_unmatched, unplaced_error
+from photoreal.align.sfm.features import FeatureConfig, feature_counts, find_features
+from photoreal.align.sfm.mapping import MappingConfig, Model, calibrate_pair, map_globally, map_incrementally
+from photoreal.align.sfm.matching import MatchConfig, MatchGraph, match_features
+from photoreal.align.sfm.nouns import nouns_from_reconstruction, parallax
+from photoreal.align.sfm.pairs import choose_pairs
+from photoreal.align.sfm.project import CameraSharing, Project, regrouped
+from photoreal.align.sfm.refine import LensFreedom, refine
+from photoreal.core import AlignmentError, Capture, Photos, Points, Step, Tracks
 
 _LINKING_INLIERS = 25
 _MANY_PHOTOS = 100
@@ -40,6 +37,8 @@ class SfmConfig:
     """Up to so many photos every pair is compared; beyond, neighbours in sequence and the photos most alike."""
     neighbours: int = 20
     """Of more photos: with how many most like it each is compared."""
+    triangulate: bool = True
+    """Whether points are looked for where a dataset brings cameras but hardly any points."""
     lens: LensFreedom = "auto"
     """How many parameters of a lens the last adjustment may determine; "auto" goes by what the photos show."""
     threads: int = 1
@@ -52,15 +51,6 @@ DRAFT_SFM = SfmConfig(features=FeatureConfig(max_side=1000, max_features=4096))
 """Fast: for a first look."""
 STANDARD_SFM = SfmConfig()
 """Photos of up to 1600 pixels with up to 8192 features each."""
-
-
-@dataclass(frozen=True)
-class SolveStep:
-    """What `solve` is doing: `done` of `total` units of a phase."""
-
-    phase: str
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -89,8 +79,8 @@ class _Survey:
     graph: MatchGraph
 
 
-def solve(photos: Photos, config: SfmConfig = SfmConfig()) -> Iterator[SolveStep | Solution]:
-    """Yield steps, and last the Solution: cameras of the largest group of photos that fit together.
+def solve(photos: Photos, config: SfmConfig = SfmConfig()) -> Generator[Step, None, Solution]:
+    """Yield steps; return cameras of the largest group of photos that fit together.
 
     Two photos are enough if they overlap. Works in a temporary folder, which is gone in any case afterwards.
 
@@ -105,29 +95,27 @@ def solve(photos: Photos, config: SfmConfig = SfmConfig()) -> Iterator[SolveStep
         model, survey = yield from _climb(photos, survey, config)
         if model is None:
             raise unplaced_error(survey.graph)
-        refined = yield from _steps(
+        refined = yield from as_steps(
             "refining", 4, refine(model.reconstruction, lens=config.lens, threads=config.threads)
         )
         model = replace(model, reconstruction=refined)
         if len(model.placed) < 2:
             raise unplaced_error(survey.graph)
-    yield _solution(photos, survey, model)
+    return _solution(photos, survey, model)
 
 
-def _survey(photos: Photos, folder: Path, config: SfmConfig) -> Generator[SolveStep, None, _Survey]:
+def _survey(photos: Photos, folder: Path, config: SfmConfig) -> Generator[Step, None, _Survey]:
     """Features and matches."""
-    project = yield from _steps("features", len(photos), find_features(photos, folder, config.features))
+    project = yield from as_steps("features", len(photos), find_features(photos, folder, config.features))
     pairs = choose_pairs(
         project, exhaustive_up_to=config.exhaustive_up_to, neighbours=config.neighbours, seed=config.seed
     )
     matching = match_features(project, pairs, config.matching, seed=config.seed)
-    graph = yield from _steps("matching", len(pairs), matching)
+    graph = yield from as_steps("matching", len(pairs), matching)
     return _Survey(project, feature_counts(project), graph)
 
 
-def _climb(
-    photos: Photos, survey: _Survey, config: SfmConfig
-) -> Generator[SolveStep, None, tuple[Model | None, _Survey]]:
+def _climb(photos: Photos, survey: _Survey, config: SfmConfig) -> Generator[Step, None, tuple[Model | None, _Survey]]:
     """The largest model of a ladder of attempts, which ends as soon as one places the photos that matches link."""
     count, mapping = len(photos), MappingConfig(config.threads, config.seed)
     if count == 2:
@@ -147,41 +135,26 @@ def _climb(
 
     project = regrouped(survey.project, photos, sharing=sharing)
     attempt = map_incrementally(project, mapping, caution="relaxed")
-    model = yield from _steps("cameras, other lenses", count, attempt)
+    model = yield from as_steps("cameras, other lenses", count, attempt)
     return _larger(best, _renamed(model, {"one": "one lens for all", "each": "a lens for each photo"}[sharing])), survey
 
 
-def _map(survey: _Survey, mapping: MappingConfig) -> Generator[SolveStep, None, Model | None]:
+def _map(survey: _Survey, mapping: MappingConfig) -> Generator[Step, None, Model | None]:
     """The largest model of up to three mappers, on the same matches."""
     project, count = survey.project, len(survey.features)
     goal = _linked(survey.graph)
-    best = yield from _steps("cameras", count, map_incrementally(project, mapping, caution="strict"))
+    best = yield from as_steps("cameras", count, map_incrementally(project, mapping, caution="strict"))
     if _placed(best) < goal:
-        model = yield from _steps("cameras, relaxed", count, map_incrementally(project, mapping, caution="relaxed"))
+        model = yield from as_steps("cameras, relaxed", count, map_incrementally(project, mapping, caution="relaxed"))
         best = _larger(best, model)
     if _placed(best) < goal:
-        best = _larger(best, (yield from _steps("cameras, globally", count, map_globally(project, mapping))))
+        best = _larger(best, (yield from as_steps("cameras, globally", count, map_globally(project, mapping))))
     return best
 
 
 def _enough(model: Model | None, graph: MatchGraph) -> bool:
     """Whether other features or lenses are not worth their time: all photos that match are placed, and most of all."""
     return _placed(model) >= max(_linked(graph), 0.8 * len(graph.inliers))
-
-
-def _steps(phase: str, total: int, counts: Generator[int, None, ReturnT]) -> Generator[SolveStep, None, ReturnT]:
-    """The counts as steps of a phase; closing this closes them."""
-    try:
-        yield SolveStep(phase, 0, total)
-        while True:
-            try:
-                done = next(counts)
-            except StopIteration as end:
-                yield SolveStep(phase, total, total)
-                return end.value
-            yield SolveStep(phase, min(done, total), total)
-    finally:
-        counts.close()
 
 
 def _denser(config: SfmConfig) -> SfmConfig:

@@ -7,8 +7,8 @@ from typing import Literal
 
 import pycolmap
 
-from photoreal.align.background import watch
-from photoreal.align.project import Project
+from photoreal.align.sfm.background import watch
+from photoreal.align.sfm.project import Project
 
 MIN_POINTS = 40
 """A photo that sees fewer points of a model is not placed by them."""

@@ -1,26 +1,16 @@
 """Mapping on COLMAP's own synthetic matches, whose truth is exact: what is placed, and what is told of the rest."""
 
 from pathlib import Path
-from typing import Any
 
 import pycolmap
 import pytest
 import torch
 
-from photoreal.align.background import quiet_colmap
-from photoreal.align.mapping import MappingConfig, calibrate_pair, map_globally, map_incrementally
-from photoreal.align.matching import read_graph
-from photoreal.align.project import Project, regrouped
-from photoreal.core import Photos
-
-
-def drained(steps: Any) -> Any:
-    """What a generator returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+from photoreal.align.sfm.background import quiet_colmap
+from photoreal.align.sfm.mapping import MappingConfig, calibrate_pair, map_globally, map_incrementally
+from photoreal.align.sfm.matching import read_graph
+from photoreal.align.sfm.project import Project, regrouped
+from photoreal.core import Photos, drained
 
 
 def synthetic(folder: Path, frames: int, *, prior: bool = True) -> tuple[Project, pycolmap.Reconstruction]:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import pycolmap
 
-from photoreal.align.background import watch
-from photoreal.align.mapping import MIN_POINTS
+from photoreal.align.sfm.background import watch
+from photoreal.align.sfm.mapping import MIN_POINTS
 
 LensFreedom = Literal["simple", "auto"]
 """One focal length and one radial distortion; or more parameters where the photos speak for them."""

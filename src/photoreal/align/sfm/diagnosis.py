@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Int64
 from torch import Tensor
 
-from photoreal.align.matching import MIN_INLIERS, MatchGraph
+from photoreal.align.sfm.matching import MIN_INLIERS, MatchGraph
 from photoreal.core import AlignmentError
 
 FEW_FEATURES = 50

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from photoreal.align.background import watch
-from photoreal.align.pairs import Pair
-from photoreal.align.project import Project, file_name
+from photoreal.align.sfm.background import watch
+from photoreal.align.sfm.pairs import Pair
+from photoreal.align.sfm.project import Project, file_name
 
 MIN_INLIERS = 15
 """Photos with fewer verified matches do not count as matched."""

@@ -1,14 +1,12 @@
 """COLMAP's reconstructions as our values, against COLMAP's own synthetic truth."""
 
-from typing import Any
-
 import pycolmap
 import pytest
 import torch
 
-from photoreal.align.nouns import nouns_from_reconstruction, parallax
-from photoreal.align.refine import refine
-from photoreal.core import Photos, project
+from photoreal.align.sfm.nouns import nouns_from_reconstruction, parallax
+from photoreal.align.sfm.refine import refine
+from photoreal.core import Photos, drained, project
 
 LENSES = {
     "SIMPLE_RADIAL": [900.0, 512.0, 384.0, 0.03],
@@ -23,14 +21,6 @@ def synthetic(model: str) -> pycolmap.Reconstruction:
     options.camera_model_id = pycolmap.CameraModelId.__members__[model]
     options.camera_params = LENSES[model]
     return pycolmap.synthesize_dataset(options)
-
-
-def drained(steps: Any) -> Any:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def blank_photos(reconstruction: pycolmap.Reconstruction) -> tuple[Photos, list[int]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from photoreal.align import FeatureConfig, SfmConfig, Solution, SolveStep, solve
-from photoreal.core import AlignmentError, Cameras, Capture, Photos, project
+from photoreal.align import FeatureConfig, SfmConfig, Solution, solve
+from photoreal.core import AlignmentError, Cameras, Capture, Photos, Step, drained, project
 from photoreal.metrics import pose_auc, rotation_errors, translation_errors
 from photoreal.synth.toy import toy_scene
 
@@ -38,10 +38,20 @@ def stranger() -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def items(truth: Photos, stranger: torch.Tensor) -> list[SolveStep | Solution]:
-    """What `solve` yields for five photos of one room and one of another in their midst."""
+def story(truth: Photos, stranger: torch.Tensor) -> tuple[list[Step], Solution]:
+    """What `solve` yields and returns for five photos of one room and one of another in their midst."""
     order = [0, 1, 5, 2, 3, 4]
-    return list(solve(plain_photos(torch.cat([truth.images, stranger])[order]), FAST))
+    steps, told = solve(plain_photos(torch.cat([truth.images, stranger])[order]), FAST), []
+    while True:
+        try:
+            told.append(next(steps))
+        except StopIteration as end:
+            return told, end.value
+
+
+@pytest.fixture(scope="module")
+def solution(story: tuple[list[Step], Solution]) -> Solution:
+    return story[1]
 
 
 def plain_photos(images: torch.Tensor) -> Photos:
@@ -53,25 +63,20 @@ def plain_photos(images: torch.Tensor) -> Photos:
 
 
 def solution_of(photos: Photos, config: SfmConfig = FAST) -> Solution:
-    *_, last = solve(photos, config)
-    assert isinstance(last, Solution)
-    return last
+    return drained(solve(photos, config))
 
 
-def test_steps_lead_to_the_solution(items: list[SolveStep | Solution]) -> None:
-    *steps, last = items
-    assert isinstance(last, Solution)
-    assert all(isinstance(step, SolveStep) and 0 <= step.done <= step.total for step in steps)
-    phases = list(dict.fromkeys(step.phase for step in steps if isinstance(step, SolveStep)))
+def test_steps_lead_to_the_solution(story: tuple[list[Step], Solution]) -> None:
+    steps, _ = story
+    assert all(0 <= step.done <= step.total for step in steps)
+    phases = list(dict.fromkeys(step.phase for step in steps))
     assert phases == ["features", "matching", "cameras", "refining"]
-    ends = {step.phase: step for step in steps if isinstance(step, SolveStep)}
+    ends = {step.phase: step for step in steps}
     assert ends["features"].done == 6
     assert ends["matching"].done == 15
 
 
-def test_cameras_agree_with_truth(items: list[SolveStep | Solution], true_cameras: Cameras) -> None:
-    solution = items[-1]
-    assert isinstance(solution, Solution)
+def test_cameras_agree_with_truth(solution: Solution, true_cameras: Cameras) -> None:
     found = solution.capture.cameras
     assert len(found) == 5
     assert float(rotation_errors(found, true_cameras).max()) < 0.1
@@ -80,18 +85,14 @@ def test_cameras_agree_with_truth(items: list[SolveStep | Solution], true_camera
     assert float((found.intrinsics[:, 0, 0] / true_cameras.intrinsics[:, 0, 0] - 1).abs().max()) < 0.01
 
 
-def test_the_stranger_is_left_out_by_name(items: list[SolveStep | Solution]) -> None:
-    solution = items[-1]
-    assert isinstance(solution, Solution)
+def test_the_stranger_is_left_out_by_name(solution: Solution) -> None:
     assert solution.capture.photos.names == ("p0.png", "p1.png", "p3.png", "p4.png", "p5.png")
     assert [(left.name, left.reason) for left in solution.left_out] == [("p2.png", "matched with 0 photos")]
     assert solution.figures["registered"] == 5
     assert solution.figures["photos"] == 6
 
 
-def test_world_is_upright_centred_and_of_a_usual_size(items: list[SolveStep | Solution], true_cameras: Cameras) -> None:
-    solution = items[-1]
-    assert isinstance(solution, Solution)
+def test_world_is_upright_centred_and_of_a_usual_size(solution: Solution, true_cameras: Cameras) -> None:
     cameras, points = solution.capture.cameras, solution.points
     assert float(points.positions.median(0).values.abs().max()) < 1e-5
     assert float(cameras.centres.norm(dim=1).median()) == pytest.approx(2.0, abs=1e-4)
@@ -100,9 +101,7 @@ def test_world_is_upright_centred_and_of_a_usual_size(items: list[SolveStep | So
     assert float((true_up * found_up).sum(1).min()) > 0.99
 
 
-def test_tracks_lie_where_the_points_project(items: list[SolveStep | Solution]) -> None:
-    solution = items[-1]
-    assert isinstance(solution, Solution)
+def test_tracks_lie_where_the_points_project(solution: Solution) -> None:
     tracks, points = solution.tracks, solution.points
     pixels, depth = project(solution.capture.cameras, points.positions)
     errors = (pixels[tracks.view, tracks.point] - tracks.pixel).norm(dim=1)
@@ -183,7 +182,7 @@ def test_hopeless_photos_are_told_with_numbers(kind: str, words: str, truth: Pho
         "identical": truth.images[:1].repeat(3, 1, 1, 1),
     }[kind]
     with pytest.raises(AlignmentError, match=words) as raised:
-        list(solve(plain_photos(images), FAST))
+        drained(solve(plain_photos(images), FAST))
     assert "\n" not in str(raised.value)
 
 
@@ -193,10 +192,9 @@ def test_closing_half_way_leaves_no_file_and_no_thread(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     steps = solve(truth, FAST)
     for step in steps:
-        assert isinstance(step, SolveStep)
         if step.phase == "matching":
             break
     assert len(list(tmp_path.iterdir())) == 1
-    steps.close()  # pyright: ignore[reportAttributeAccessIssue]
+    steps.close()
     assert list(tmp_path.iterdir()) == []
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("colmap")]

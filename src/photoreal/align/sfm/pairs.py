@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from photoreal.align.project import Project
+from photoreal.align.sfm.project import Project
 
 Pair = tuple[int, int]
 """Indices of two photos, the smaller first."""

@@ -1,4 +1,4 @@
-"""Long calls into COLMAP, run in a thread so that they can be watched and stopped."""
+"""Long calls into COLMAP, run in a thread so that they can be watched and stopped, and the steps told of them."""
 
 import queue
 import threading
@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import pycolmap
+
+from photoreal.core import Step
 
 ResultT = TypeVar("ResultT")
 Job = Callable[[Callable[[], None], pycolmap.CancellationToken], ResultT]
@@ -56,6 +58,21 @@ def _run(
         future.set_result(job(report, token))
     except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for the result
         future.set_exception(error)
+
+
+def as_steps(phase: str, total: int, counts: Generator[int, None, ResultT]) -> Generator[Step, None, ResultT]:
+    """The counts as steps of a phase; closing this closes them."""
+    try:
+        yield Step(phase, 0, total)
+        while True:
+            try:
+                done = next(counts)
+            except StopIteration as end:
+                yield Step(phase, total, total)
+                return end.value
+            yield Step(phase, min(done, total), total)
+    finally:
+        counts.close()
 
 
 @contextmanager

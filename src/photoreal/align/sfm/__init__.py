@@ -1,0 +1,1 @@
+"""Structure from motion: photographs to cameras, and cameras to points."""
