@@ -5,16 +5,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import cg
 from torch import Tensor
 
-from photoreal.core import Capture, Mesh
+from photoreal.core import Cameras, Capture, Depths, Mesh
 from photoreal.mesh.kernels.stereo import sweep
 from photoreal.mesh.surface.build import Surface
 from photoreal.mesh.surface.topology import links
+from photoreal.mesh.texture.hits import camera_hits
 from photoreal.mesh.texture.sightings import sightings_of
 
 _OFFSETS = 13
@@ -29,8 +30,10 @@ _CURVED = 0.02
 _STIFFNESS = 1.0
 """How much neighbours hold each other, beside one sure observation."""
 _ROUNDS = 4
-_HOLD, _BLIND = 1e-3, 0.3
-"""Weight of staying where it is, of a vertex that photos can be compared at and of one that they cannot."""
+_HOLD, _BLIND, _OUTLINE = 1e-3, 0.3, 30.0
+"""Weight of staying where it is, of a vertex that photos can be compared at, of one that they cannot, and of one within
+two pixels of empty space: the sweep pulls thin parts and edges inwards, where every photo sees the same backdrop."""
+_BESIDE = 5
 _LUMA = (0.299, 0.587, 0.114)
 _MASKED = -1e4
 """A patch is not compared where a grey, interpolated too, is below 0."""
@@ -48,10 +51,22 @@ def agree(surface: Surface, capture: Capture) -> Iterator[Surface]:
         step, mesh = surface.voxel / share, surface.mesh
         scores = _scores(surface, capture, step=step)
         hold = np.where(scores.max(1) > _NONE, _HOLD, _BLIND)
+        hold[_outline(mesh, surface.depths, capture.cameras).numpy()] = _OUTLINE
         offset = _spread(mesh, *_peaks(scores), hold, step)
         moved = mesh.vertices + offset[:, None].to(mesh.vertices.dtype) * mesh.vertex_normals
         surface = dataclasses.replace(surface, mesh=Mesh(moved, mesh.faces))
         yield surface
+
+
+def _outline(mesh: Mesh, depths: Depths, cameras: Cameras) -> Bool[Tensor, " N"]:
+    """Vertices that some view sees next to where it sees past everything."""
+    cameras, found = cameras.resized(depths.size), torch.zeros(len(mesh.vertices), dtype=torch.bool)
+    past = (torch.isinf(depths.depth) & (depths.confidence > 0)).float()
+    beside = torch.nn.functional.max_pool2d(past[:, None], _BESIDE, 1, _BESIDE // 2)[:, 0] > 0
+    for view in torch.nonzero(past.flatten(1).any(1))[:, 0].tolist():
+        face = camera_hits(mesh, cameras.take([view])).face
+        found[mesh.faces[face[beside[view] & (face >= 0)].long()].reshape(-1)] = True
+    return found
 
 
 def _scores(surface: Surface, capture: Capture, *, step: float) -> NDArray[np.float32]:
