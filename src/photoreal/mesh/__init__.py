@@ -3,8 +3,7 @@
 from photoreal.mesh.surface.build import Surface, SurfaceConfig, build_surface, finish_surface, simplify
 from photoreal.mesh.texture.bake import Baked, TextureConfig, bake
 from photoreal.mesh.texture.fairing import agree
-from photoreal.mesh.texture.hits import Hits, camera_hits
-from photoreal.mesh.texture.rendering import render_mesh
+from photoreal.mesh.texture.hits import Hits, camera_hits, render_mesh
 
 __all__ = [
     "Baked",

@@ -19,6 +19,7 @@ from photoreal.mesh.texture.exposure import solve_gains
 from photoreal.mesh.texture.filling import diffuse, from_points, over_surface
 from photoreal.mesh.texture.hits import texel_hits
 from photoreal.mesh.texture.labels import choose, taken_from
+from photoreal.mesh.texture.occluders import without_occluders
 from photoreal.mesh.texture.refinement import refine
 from photoreal.mesh.texture.seams import Levels, level
 from photoreal.mesh.texture.sightings import Sightings, sightings_of
@@ -45,6 +46,8 @@ class TextureConfig:
     outliers: float = 0.15
     """A photo is left out of a texel where it differs by this or more from what most photos agree on, in square roots
     of light (1 for white)."""
+    occluders: bool = True
+    """Do without a photo where much of a neighbourhood differs so: somebody passed there, or leaves hang before it."""
     exposure: bool = True
     """Bring all photos to one exposure and white balance."""
     rounds: int = 8
@@ -97,9 +100,7 @@ def bake(capture: Capture, surface: Surface, others: Points, config: TextureConf
     """
     yield Step("visibility", 0, 1)
     mesh = surface.mesh
-    sightings = sightings_of(capture, mesh, surface.depths, tolerance=surface.tolerance)
-    if config.exposure:
-        sightings = sightings.replace(gains=solve_gains(sightings, mesh))
+    sightings = _sightings(capture, surface, config)
     qualities = face_qualities(sightings, mesh)
     areas = mesh.face_areas * ~surface.background
     unseen = float(areas[qualities.max(1).values <= 0].sum() / areas.sum().clamp_min(1e-30))
@@ -135,6 +136,17 @@ def bake(capture: Capture, surface: Surface, others: Points, config: TextureConf
         background=surface.background,
     )
     return Baked(textured, sightings.gains, float(texel.median()), unseen)
+
+
+def _sightings(capture: Capture, surface: Surface, config: TextureConfig) -> Sightings:
+    """Which photo sees what, at one exposure, without what stands before the surface."""
+    mesh = surface.mesh
+    found = sightings_of(capture, mesh, surface.depths, tolerance=surface.tolerance)
+    if config.exposure:
+        found = found.replace(gains=solve_gains(found, mesh))
+    if config.occluders:
+        found = without_occluders(found, mesh, capture.cameras, outliers=config.outliers, sharpness=config.sharpness)
+    return found
 
 
 def face_qualities(sightings: Sightings, mesh: Mesh) -> Float[Tensor, "F V"]:

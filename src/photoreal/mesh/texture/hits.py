@@ -1,4 +1,4 @@
-"""What each pixel of a camera, or each texel of a page, sees of a mesh."""
+"""What each pixel of a camera, or each texel of a page, sees of a mesh, and the picture that makes."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,15 @@ import torch
 from jaxtyping import Float, Int32
 from torch import Tensor
 
-from photoreal.core import Cameras, Mesh, Value, transform_points
+from photoreal.core import Cameras, Mesh, TexturedMesh, Value, transform_points, unit_from_bytes
+from photoreal.mesh.kernels.fitting import sample_pages
 from photoreal.mesh.kernels.raster import draw
 from photoreal.mesh.surface.volume import lens_numbers
 from photoreal.mesh.texture.atlas import Atlas
+
+_EMPTY = np.float32(0)
+_FINER = 2
+"""Rays along each side of a pixel."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,24 @@ def texel_hits(atlas: Atlas, page: int) -> Hits:
         else hits.face
     )
     return Hits(faces, hits.weights, hits.depth)
+
+
+def render_mesh(mesh: TexturedMesh, camera: Cameras) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "H W"]]:
+    """sRGB in [0, 1] as the first camera sees the mesh from either side, over black, and how much of each pixel.
+
+    Four rays a pixel, bilinear texture, no lights; rays are averaged as bytes are, in sRGB.
+    """
+    height, width = camera.size
+    hits = camera_hits(mesh.shape, camera.resized((_FINER * height, _FINER * width)))
+    image = np.empty((_FINER * height, _FINER * width, 3), np.float32)
+    pages = unit_from_bytes(mesh.pages).permute(0, 2, 3, 1).contiguous()
+    sample_pages(
+        pages.numpy(), hits.face.numpy(), hits.weights.numpy(), mesh.faces.numpy(),
+        (mesh.uvs * mesh.pages.shape[-1]).numpy(), mesh.face_pages.numpy(), _EMPTY, image,
+    )  # fmt: skip
+    fine = torch.cat([torch.from_numpy(image).permute(2, 0, 1), (hits.face >= 0).float()[None]])
+    colours = torch.nn.functional.avg_pool2d(fine, _FINER)
+    return colours[:3].contiguous(), colours[3]
 
 
 def _drawn(vertices: Tensor, faces: Tensor, lens: Tensor, size: tuple[int, int]) -> Hits:
