@@ -26,6 +26,10 @@ from photoreal.metrics import f_score, psnr
 from photoreal.stages import MeshConfig, points_of, read_splats, surface_of
 from photoreal.stages.score import true_samples, true_views
 
+_ONE_SURFACE = 0.03
+"""Neighbouring depths of one surface differ by less than this share."""
+_FEW = 4
+
 
 def closer(out: Path, config: MeshConfig, truth: Path, on: str) -> list[Figure]:
     """Figures of a finished scene: re-projection, one wrong photo among all, Poisson's surface of the same points."""
@@ -49,10 +53,11 @@ def closer(out: Path, config: MeshConfig, truth: Path, on: str) -> list[Figure]:
         ("best photo, 2.4 texels a pixel", baked(kept, mode="best", **fine)),
         ("best photo, not levelled, 3.2 texels a pixel", baked(kept, mode="best", level=False, **finest)),
     ):
-        mean, median = _reprojection(found, kept, surface, best="best" in name)
+        whole_area, inner = _reprojection(found, kept, surface, best="best" in name)
         figures += [
-            Figure(f"re-projection, {name}: mean difference", mean, "of 255", "<= 2", on),
-            Figure(f"re-projection, {name}: median difference", median, "of 255", "", on),
+            Figure(f"re-projection, {name}: mean difference", float(whole_area.mean()), "of 255", "<= 2", on),
+            Figure(f"re-projection, {name}: median difference", float(whole_area.median()), "of 255", "", on),
+            Figure(f"re-projection, {name}, off outlines and seams: mean", float(inner.mean()), "of 255", "<= 2", on),
         ]
     return figures + _poisson(out, truth, kept, surface, on)
 
@@ -74,21 +79,46 @@ def _spoiled(capture: Capture) -> Capture:
     return capture.replace(photos=capture.photos.replace(images=images))
 
 
-def _reprojection(found: Baked, capture: Capture, surface: Surface, *, best: bool) -> tuple[float, float]:
-    """Mean and median difference to each training photo, at the common exposure, where it won the face."""
+def _reprojection(found: Baked, capture: Capture, surface: Surface, *, best: bool) -> tuple[Tensor, Tensor]:
+    """Differences to each training photo, of 255, at the common exposure, at all pixels where it won the face, and at
+    those of them whose eight neighbours it won too and which show one surface."""
     seen = sightings_of(capture, surface.mesh, surface.depths, tolerance=surface.tolerance).replace(gains=found.gains)
     qualities = face_qualities(seen, surface.mesh)
     seam_cost = TextureConfig().seam_cost
     winners = choose(seen, surface.mesh, qualities, seam_cost=seam_cost) if best else qualities.argmax(1)
     apart: list[Tensor] = []
+    inside: list[Tensor] = []
     for view in range(len(capture)):
         camera = capture.cameras.take([view])
-        face = camera_hits(surface.mesh, camera).face.long()
+        hits = camera_hits(surface.mesh, camera)
+        face = hits.face.long()
         won = (face >= 0) & (winners[face.clamp_min(0)] == view) & (qualities[face.clamp_min(0), view] > 0)
         image, _ = render_mesh(found.mesh, camera)
-        apart.append((image.permute(1, 2, 0) - target_of(seen, view)).abs().mean(-1)[won])
-    together = 255 * torch.cat(apart)
-    return float(together.mean()), float(together.median())
+        difference = 255 * (image.permute(1, 2, 0) - target_of(seen, view)).abs().mean(-1)
+        nearest, farthest, every = (
+            sign * torch.nn.functional.max_pool2d(sign * values.float()[None], 3, 1, 1)[0]
+            for sign, values in ((-1, hits.depth), (1, hits.depth), (-1, won))
+        )
+        apart.append(difference[won])
+        inside.append(difference[(every > 0) & (farthest - nearest <= _ONE_SURFACE * farthest)])
+    return torch.cat(apart), torch.cat(inside)
+
+
+def nearest_alone(out: Path, config: MeshConfig, on: str) -> list[Figure]:
+    """The same surface coloured for each held-out camera by the few photos nearest to it: what is left is shape."""
+    scene, gaussians, held = read_capture(out).capture, read_splats(out).gaussians, read_run(out).held_out
+    whole = floats(scene)
+    unseen = [whole.photos.names.index(name) for name in held]
+    kept = whole.take([i for i in range(len(whole)) if i not in unseen])
+    surface = drained(surface_of(kept, gaussians, config))
+    values: list[float] = []
+    for view in unseen:
+        away = (kept.cameras.centres - whole.cameras.centres[view]).norm(dim=1)
+        near = away.argsort()[:_FEW].tolist()
+        part = dataclasses.replace(surface, depths=surface.depths.take(near))
+        found = drained(bake(kept.take(near), part, points_of(gaussians), config.texture))
+        values.append(_held_out(found, whole, [view]))
+    return [Figure(f"coloured by the {_FEW} nearest photos alone: held-out PSNR", float(np.mean(values)), "dB", "", on)]
 
 
 def _poisson(out: Path, truth: Path, capture: Capture, surface: Surface, on: str) -> list[Figure]:

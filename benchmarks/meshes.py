@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.closer import closer, write_room
+from benchmarks.closer import closer, nearest_alone, write_room
 from benchmarks.figures import Figure
 from benchmarks.subjects import CAPTURE, GIB, absent, photos_folder
 from photoreal.core import Mesh
@@ -60,6 +60,7 @@ def _run(name: str, source: Path, truth: Path | None, *, quick: bool) -> list[Fi
         found = score(out, truth)
         made = stage_of(read_run(out), "mesh")
         more = closer(out, config.mesh, truth, on) if name == "reading_room" and truth and not quick else []
+        more += nearest_alone(out, config.mesh, on) if name == "fox" and not quick else []
     assert made is not None
     rows = [
         ("splats, held-out PSNR", found["psnr"], "dB", ""),
