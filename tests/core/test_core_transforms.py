@@ -16,6 +16,7 @@ from photoreal.core import (
     quaternion_from_matrix,
     rigid,
     rotation_from_vector,
+    similarity_scale,
     skew,
     transform_points,
 )
@@ -138,6 +139,7 @@ def test_a_similarity_is_recovered(points: Tensor, rotation: Tensor, move: Tenso
     torch.testing.assert_close(
         fit_similarity(points, transform_points(truth, points)), truth, atol=1e-8 * (1 + scale), rtol=1e-8
     )
+    assert similarity_scale(truth) == pytest.approx(scale)
 
 
 @given(points=clouds, rotation=rotations, scale=st.floats(0.1, 10))

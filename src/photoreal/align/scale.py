@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from photoreal.core import AlignmentError, fit_similarity, transform_points
+from photoreal.core import AlignmentError, fit_similarity, similarity_scale, transform_points
 from photoreal.io import Place
 
 USUAL_ERROR = 5.0
@@ -66,7 +66,7 @@ def metric_scale(centres: Float[Tensor, "N 3"], places: Sequence[Place]) -> Metr
             f"{len(source)} places with errors of {max(error, USUAL_ERROR):.0f} m would tell the scale to "
             f"{uncertainty:.0%} only"
         )
-    return MetricScale(_scale(fitted), uncertainty, len(source))
+    return MetricScale(similarity_scale(fitted), uncertainty, len(source))
 
 
 def local_metres(places: Sequence[Place]) -> Float[Tensor, "N 3"]:
@@ -141,7 +141,3 @@ def _level(fitted: Float[Tensor, "4 4"], source: Float[Tensor, "N 3"]) -> Float[
 def _misses(fitted: Float[Tensor, "4 4"], source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -> Tensor:
     """Horizontal metres between each camera and its place."""
     return (transform_points(fitted, source) - target)[:, :2].norm(dim=1)
-
-
-def _scale(fitted: Float[Tensor, "4 4"]) -> float:
-    return float(torch.linalg.det(fitted[:3, :3]).abs() ** (1 / 3))

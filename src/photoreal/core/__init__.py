@@ -27,6 +27,7 @@ from photoreal.core.transforms import (
     quaternion_from_matrix,
     rigid,
     rotation_from_vector,
+    similarity_scale,
     skew,
     transform_points,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "require",
     "rigid",
     "rotation_from_vector",
+    "similarity_scale",
     "skew",
     "srgb_from_linear",
     "transform_points",

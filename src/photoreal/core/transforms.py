@@ -84,6 +84,11 @@ def fit_similarity(source: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -
     return rigid(scale * rotation, target_mean - scale * rotation @ source_mean)
 
 
+def similarity_scale(target_from_source: Float[Tensor, "4 4"]) -> float:
+    """How long a length of 1 becomes by a similarity."""
+    return float(torch.linalg.det(target_from_source[:3, :3]).abs() ** (1 / 3))
+
+
 def look_at(
     centre: Float[Tensor, "*batch 3"], target: Float[Tensor, "*batch 3"], up: Float[Tensor, " 3"]
 ) -> Float[Tensor, "*batch 4 4"]:

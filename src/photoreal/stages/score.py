@@ -14,6 +14,7 @@ from photoreal.core import (
     CaptureError,
     Points,
     fit_similarity,
+    similarity_scale,
     transform_points,
     unproject,
 )
@@ -136,7 +137,7 @@ def _depth(folder: Path, truth: TrueViews) -> dict[str, float | None]:
         return dict.fromkeys(_DEPTH_FIGURES)
     ours, theirs = truth.ours, truth.theirs
     gaussians, depths = read_splats(folder).gaussians, read_depths([path for _, path in known])
-    scale = float(torch.linalg.det(truth.truth_from_scene[:3, :3]).abs() ** (1 / 3))
+    scale = similarity_scale(truth.truth_from_scene)
     size = (depths.depth.shape[1], depths.depth.shape[2])
     errors: list[tuple[float, float]] = []
     for (view, _), depth in zip(known, depths.depth, strict=True):

@@ -71,7 +71,7 @@ class Solution:
 
 
 @dataclass(frozen=True)
-class _Survey:
+class Survey:
     """What is known before mapping."""
 
     project: Project
@@ -90,7 +90,7 @@ def solve(photos: Photos, config: SfmConfig = SfmConfig()) -> Generator[Step, No
     if len(photos) < 2:
         raise AlignmentError(f"cameras need at least 2 overlapping photos, and here is {len(photos)}")
     with TemporaryDirectory(prefix="photoreal-") as folder, quiet_colmap():
-        survey = yield from _survey(photos, Path(folder) / "project", config)
+        survey = yield from survey_of(photos, Path(folder) / "project", config)
         refuse_unmatched(survey.features, survey.graph)
         model, survey = yield from _climb(photos, survey, config)
         if model is None:
@@ -104,18 +104,21 @@ def solve(photos: Photos, config: SfmConfig = SfmConfig()) -> Generator[Step, No
     return _solution(photos, survey, model)
 
 
-def _survey(photos: Photos, folder: Path, config: SfmConfig) -> Generator[Step, None, _Survey]:
-    """Features and matches."""
-    project = yield from as_steps("features", len(photos), find_features(photos, folder, config.features))
+def survey_of(
+    photos: Photos, folder: Path, config: SfmConfig, *, sharing: CameraSharing = "lens"
+) -> Generator[Step, None, Survey]:
+    """Features and matches, in a new project in `folder`. `sharing`: which photos share one camera."""
+    features = find_features(photos, folder, config.features, sharing=sharing)
+    project = yield from as_steps("features", len(photos), features)
     pairs = choose_pairs(
         project, exhaustive_up_to=config.exhaustive_up_to, neighbours=config.neighbours, seed=config.seed
     )
     matching = match_features(project, pairs, config.matching, seed=config.seed)
     graph = yield from as_steps("matching", len(pairs), matching)
-    return _Survey(project, feature_counts(project), graph)
+    return Survey(project, feature_counts(project), graph)
 
 
-def _climb(photos: Photos, survey: _Survey, config: SfmConfig) -> Generator[Step, None, tuple[Model | None, _Survey]]:
+def _climb(photos: Photos, survey: Survey, config: SfmConfig) -> Generator[Step, None, tuple[Model | None, Survey]]:
     """The largest model of a ladder of attempts, which ends as soon as one places the photos that matches link."""
     count, mapping = len(photos), MappingConfig(config.threads, config.seed)
     if count == 2:
@@ -126,7 +129,7 @@ def _climb(photos: Photos, survey: _Survey, config: SfmConfig) -> Generator[Step
     if _enough(best, survey.graph) or (best is None and 2 * flat > pairs):
         return best, survey
 
-    denser = yield from _survey(photos, survey.project.folder.parent / "denser", _denser(config))
+    denser = yield from survey_of(photos, survey.project.folder.parent / "denser", _denser(config))
     model = yield from _map(denser, mapping)
     if _placed(model) > _placed(best):
         best, survey = _renamed(model, "with more features"), denser
@@ -139,7 +142,7 @@ def _climb(photos: Photos, survey: _Survey, config: SfmConfig) -> Generator[Step
     return _larger(best, _renamed(model, {"one": "one lens for all", "each": "a lens for each photo"}[sharing])), survey
 
 
-def _map(survey: _Survey, mapping: MappingConfig) -> Generator[Step, None, Model | None]:
+def _map(survey: Survey, mapping: MappingConfig) -> Generator[Step, None, Model | None]:
     """The largest model of up to three mappers, on the same matches."""
     project, count = survey.project, len(survey.features)
     goal = _linked(survey.graph)
@@ -190,7 +193,7 @@ def _linked(graph: MatchGraph) -> int:
     return linked if linked <= _MANY_PHOTOS else math.ceil(0.95 * linked)
 
 
-def _solution(photos: Photos, survey: _Survey, model: Model) -> Solution:
+def _solution(photos: Photos, survey: Survey, model: Model) -> Solution:
     index = {number: row for row, number in enumerate(survey.project.image_ids)}
     rows = sorted(index[number] for number in model.placed)
     numbers = [survey.project.image_ids[row] for row in rows]

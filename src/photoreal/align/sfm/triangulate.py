@@ -10,12 +10,9 @@ import numpy as np
 import pycolmap
 
 from photoreal.align.sfm.background import as_steps, quiet_colmap, watch
-from photoreal.align.sfm.features import find_features
-from photoreal.align.sfm.matching import match_features
 from photoreal.align.sfm.nouns import points_from_reconstruction
-from photoreal.align.sfm.pairs import choose_pairs
 from photoreal.align.sfm.project import Project
-from photoreal.align.sfm.solve import SfmConfig
+from photoreal.align.sfm.solve import SfmConfig, survey_of
 from photoreal.core import Cameras, Capture, Points, Step, Tracks
 
 
@@ -25,17 +22,11 @@ def triangulate(capture: Capture, config: SfmConfig) -> Generator[Step, None, tu
     Matches are verified by the cameras themselves, so few are enough for a pair; the cameras stay as they are. There
     may be no points at all. Works in a temporary folder, which is gone in any case afterwards.
     """
-    count = len(capture)
     with TemporaryDirectory(prefix="photoreal-") as folder, quiet_colmap():
-        finding = find_features(capture.photos, Path(folder) / "project", config.features, sharing="each")
-        project = yield from as_steps("features", count, finding)
-        pairs = choose_pairs(
-            project, exhaustive_up_to=config.exhaustive_up_to, neighbours=config.neighbours, seed=config.seed
-        )
-        matching = match_features(project, pairs, config.matching, seed=config.seed)
-        yield from as_steps("matching", len(pairs), matching)
+        survey = yield from survey_of(capture.photos, Path(folder) / "project", config, sharing="each")
+        project = survey.project
         found = _placed(project, capture.cameras)
-        if count > 1:  # COLMAP refuses fewer
+        if len(capture) > 1:  # COLMAP refuses fewer
             triangulating = watch(_Triangulation(project, found, config))
             found = yield from as_steps("triangulating", 1, triangulating)
         points, tracks = points_from_reconstruction(found, capture.photos, project.image_ids)
