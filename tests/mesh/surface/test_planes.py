@@ -3,7 +3,7 @@ import torch
 
 from photoreal.core import Cameras, Depths, look_at, pixel_rays, unproject
 from photoreal.mesh.surface.confidence import confirmed
-from photoreal.mesh.surface.planes import find_ground, main_plane
+from photoreal.mesh.surface.planes import find_ground, main_plane, without_holes
 
 COUNT, SIZE = 8, (60, 80)
 EYE = 0.05
@@ -80,3 +80,15 @@ def test_the_plane_does_not_hang_on_the_trials_luck() -> None:
 def test_too_few_points_make_no_plane() -> None:
     assert main_plane(torch.zeros(0, 3), near=0.1) is None
     assert main_plane(torch.rand(2, 3), near=0.1) is None
+
+
+def test_small_holes_of_the_sheet_are_filled_and_pits_stay() -> None:
+    cells = torch.ones(60, 80, dtype=torch.bool)
+    cells[10:14, 20:26] = False  # 24 of 4800
+    cells[30:50, 40:60] = False  # 400
+    cells[56:, 3:5] = False  # open to the side
+    filled = without_holes(cells)
+    assert bool(filled[10:14, 20:26].all())
+    assert not bool(filled[30:50, 40:60].any())
+    assert not bool(filled[56:, 3:5].any())
+    assert bool(filled[cells].all())

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from scipy.ndimage import label
 from torch import Tensor
 
 from photoreal.core import Cameras, Depths, Mesh, Value, pixel_rays, project, unproject, world_rays
@@ -36,6 +38,8 @@ _CELL = 4.0
 """Voxels along a cell."""
 _MARGIN = 6
 """Holes of twice as many cells are closed, and the sheet reaches so many cells beyond what is seen of it."""
+_HOLE = 0.02
+"""A hole of less than this share of the sheet is no pit: some views only thought that they saw something below."""
 _CELLS = 1000
 """Along a side of the sheet, at most."""
 
@@ -155,9 +159,21 @@ def _sheet(plane: Plane, depth: Float[Tensor, "V H W"], left: Depths, cameras: C
     votes = _votes(middles, seen, left, cameras).reshape(1, rows, columns)
     wide = 2 * _MARGIN + 1
     closed = -torch.nn.functional.max_pool2d(-_widened((votes > 0).float(), 2 * wide - 1), wide, 1, _MARGIN)
-    a = first[((closed > 0) & (votes >= 0)).reshape(-1)]
+    a = first[without_holes(((closed > 0) & (votes >= 0))[0]).reshape(-1)]
     b, c, d = a + columns + 1, a + 1, a + columns + 2
     return compact(Mesh(vertices, torch.cat([torch.stack([a, b, c], 1), torch.stack([b, d, c], 1)])))
+
+
+def without_holes(wanted: Bool[Tensor, "R C"]) -> Bool[Tensor, "R C"]:
+    """With the small holes filled that are closed in on all sides."""
+    cells = wanted.numpy()
+    parts = np.empty(cells.shape, np.int32)
+    label(~cells, output=parts)
+    sizes = np.bincount(parts.reshape(-1))
+    small = sizes <= _HOLE * cells.sum()
+    small[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = False
+    small[0] = False
+    return torch.from_numpy(cells | small[parts])
 
 
 def _widened(cells: Float[Tensor, "1 R C"], size: int) -> Float[Tensor, "1 R C"]:
