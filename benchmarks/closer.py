@@ -81,7 +81,10 @@ def _spoiled(capture: Capture) -> Capture:
 
 def _reprojection(found: Baked, capture: Capture, surface: Surface, *, best: bool) -> tuple[Tensor, Tensor]:
     """Differences to each training photo, of 255, at the common exposure, at all pixels where it won the face, and at
-    those of them whose eight neighbours it won too and which show one surface."""
+    those of them whose eight neighbours it won too and which show one surface.
+
+    The texture is looked up by the rays through pixels' centres, which is where the photo's colours went into it.
+    """
     seen = sightings_of(capture, surface.mesh, surface.depths, tolerance=surface.tolerance).replace(gains=found.gains)
     qualities = face_qualities(seen, surface.mesh)
     seam_cost = TextureConfig().seam_cost
@@ -93,7 +96,7 @@ def _reprojection(found: Baked, capture: Capture, surface: Surface, *, best: boo
         hits = camera_hits(surface.mesh, camera)
         face = hits.face.long()
         won = (face >= 0) & (winners[face.clamp_min(0)] == view) & (qualities[face.clamp_min(0), view] > 0)
-        image, _ = render_mesh(found.mesh, camera)
+        image, _ = render_mesh(found.mesh, camera, finer=1)
         difference = 255 * (image.permute(1, 2, 0) - target_of(seen, view)).abs().mean(-1)
         nearest, farthest, every = (
             sign * torch.nn.functional.max_pool2d(sign * values.float()[None], 3, 1, 1)[0]

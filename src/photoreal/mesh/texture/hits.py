@@ -14,8 +14,6 @@ from photoreal.mesh.surface.volume import lens_numbers
 from photoreal.mesh.texture.atlas import Atlas
 
 _EMPTY = np.float32(0)
-_FINER = 2
-"""Rays along each side of a pixel."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +50,24 @@ def texel_hits(atlas: Atlas, page: int) -> Hits:
     return Hits(faces, hits.weights, hits.depth)
 
 
-def render_mesh(mesh: TexturedMesh, camera: Cameras) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "H W"]]:
+def render_mesh(
+    mesh: TexturedMesh, camera: Cameras, *, finer: int = 2
+) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "H W"]]:
     """sRGB in [0, 1] as the first camera sees the mesh from either side, over black, and how much of each pixel.
 
-    Four rays a pixel, bilinear texture, no lights; rays are averaged as bytes are, in sRGB.
+    Bilinear texture, no lights. `finer`: rays along each side of a pixel, averaged as bytes are, in sRGB; 1 sends one
+    through its centre.
     """
     height, width = camera.size
-    hits = camera_hits(mesh.shape, camera.resized((_FINER * height, _FINER * width)))
-    image = np.empty((_FINER * height, _FINER * width, 3), np.float32)
+    hits = camera_hits(mesh.shape, camera.resized((finer * height, finer * width)))
+    image = np.empty((finer * height, finer * width, 3), np.float32)
     pages = unit_from_bytes(mesh.pages).permute(0, 2, 3, 1).contiguous()
     sample_pages(
         pages.numpy(), hits.face.numpy(), hits.weights.numpy(), mesh.faces.numpy(),
         (mesh.uvs * mesh.pages.shape[-1]).numpy(), mesh.face_pages.numpy(), _EMPTY, image,
     )  # fmt: skip
     fine = torch.cat([torch.from_numpy(image).permute(2, 0, 1), (hits.face >= 0).float()[None]])
-    colours = torch.nn.functional.avg_pool2d(fine, _FINER)
+    colours = torch.nn.functional.avg_pool2d(fine, finer)
     return colours[:3].contiguous(), colours[3]
 
 
