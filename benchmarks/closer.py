@@ -33,10 +33,8 @@ _FEW = 4
 
 def closer(out: Path, config: MeshConfig, truth: Path, on: str) -> list[Figure]:
     """Figures of a finished scene: re-projection, one wrong photo among all, Poisson's surface of the same points."""
-    scene, gaussians, held = read_capture(out).capture, read_splats(out).gaussians, read_run(out).held_out
-    whole = floats(scene)
-    unseen = [whole.photos.names.index(name) for name in held]
-    kept = whole.take([i for i in range(len(whole)) if i not in unseen])
+    gaussians = read_splats(out).gaussians
+    whole, kept, unseen = _halves(out)
     surface = drained(surface_of(kept, gaussians, config))
 
     def baked(photos: Capture, **changes: Any) -> Baked:
@@ -60,6 +58,13 @@ def closer(out: Path, config: MeshConfig, truth: Path, on: str) -> list[Figure]:
             Figure(f"re-projection, {name}, off outlines and seams: mean", float(inner.mean()), "of 255", "<= 2", on),
         ]
     return figures + _poisson(out, truth, kept, surface, on)
+
+
+def _halves(out: Path) -> tuple[Capture, Capture, list[int]]:
+    """All photos of a scene, those that were fitted, and the numbers of the others."""
+    whole = floats(read_capture(out).capture)
+    unseen = [whole.photos.names.index(name) for name in read_run(out).held_out]
+    return whole, whole.take([i for i in range(len(whole)) if i not in unseen]), unseen
 
 
 def _held_out(found: Baked, capture: Capture, views: list[int]) -> float:
@@ -109,10 +114,8 @@ def _reprojection(found: Baked, capture: Capture, surface: Surface, *, best: boo
 
 def nearest_alone(out: Path, config: MeshConfig, on: str) -> list[Figure]:
     """The same surface coloured for each held-out camera by the few photos nearest to it: what is left is shape."""
-    scene, gaussians, held = read_capture(out).capture, read_splats(out).gaussians, read_run(out).held_out
-    whole = floats(scene)
-    unseen = [whole.photos.names.index(name) for name in held]
-    kept = whole.take([i for i in range(len(whole)) if i not in unseen])
+    gaussians = read_splats(out).gaussians
+    whole, kept, unseen = _halves(out)
     surface = drained(surface_of(kept, gaussians, config))
     values: list[float] = []
     for view in unseen:

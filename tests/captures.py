@@ -1,9 +1,11 @@
 """Small captures on disk, and the program called as a user calls it; shared by the tests of whole runs."""
 
 import shlex
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -31,6 +33,20 @@ BRIEF = ("--fit.steps", "20", "--fit.far-gaussians", "100", "--film.frames", "4"
 """Options of a run that takes a second."""
 COARSE = ("--preset", "draft", "--sfm.features.max-features", "2000")
 """Options with which cameras of `write_photos` are found in seconds."""
+
+
+StepT = TypeVar("StepT")
+ResultT = TypeVar("ResultT")
+
+
+def heard(steps: Generator[StepT, None, ResultT]) -> tuple[list[StepT], ResultT]:
+    """What a generator yields, and what it returns."""
+    items: list[StepT] = []
+    while True:
+        try:
+            items.append(next(steps))
+        except StopIteration as end:
+            return items, end.value
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from captures import (
     BRIEF,
     COARSE,
     Program,
+    heard,
     result,
     room,
     seconds_of,
@@ -30,10 +31,10 @@ from captures import (
 from PIL import Image
 
 from photoreal.cli.main import main
-from photoreal.io import RunRecord, read_capture, read_run
+from photoreal.io import read_capture, read_run
 from photoreal.metrics import rotation_errors
 from photoreal.recipes import reconstruct
-from photoreal.stages import Progress, ReconstructConfig, preset
+from photoreal.stages import ReconstructConfig, preset
 
 WRITTEN = ["images", "sparse", "capture.json", "gaussians.ply", "background.safetensors", "renders", "orbit.mp4"]
 """What a run renames into place, at least one of each stage."""
@@ -188,17 +189,8 @@ def config(seed: int = 0) -> ReconstructConfig:
     return dataclasses.replace(standard, fit=fit, film=film, mesh=mesh, seed=seed)
 
 
-def told(steps: Generator[Progress, None, RunRecord]) -> tuple[list[Progress], RunRecord]:
-    items: list[Progress] = []
-    while True:
-        try:
-            items.append(next(steps))
-        except StopIteration as end:
-            return items, end.value
-
-
 def test_the_story_tells_its_stages_in_order_and_ends_with_the_record(tmp_path: Path, dataset: Path) -> None:
-    items, record = told(reconstruct(dataset, tmp_path / "out", config(), preset="mine"))
+    items, record = heard(reconstruct(dataset, tmp_path / "out", config(), preset="mine"))
     assert list(dict.fromkeys(item.stage for item in items)) == ["solve", "splat", "mesh", "render", "report"]
     assert all(0 <= item.done <= max(item.total, item.done) for item in items)
     assert record == read_run(tmp_path / "out")
@@ -217,7 +209,7 @@ def test_a_story_that_is_closed_lets_go_of_the_folder(
             break
     story.close()
     assert not list((tmp_path / "out").glob(".*"))
-    told(reconstruct(dataset, tmp_path / "out", config(), preset="standard", policy="resume"))
+    heard(reconstruct(dataset, tmp_path / "out", config(), preset="standard", policy="resume"))
     assert result(tmp_path / "out") == unbroken
 
 
@@ -225,7 +217,7 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(
     tmp_path: Path, dataset: Path, unbroken: dict[str, object]
 ) -> None:
     for seed in (0, 1):
-        told(reconstruct(dataset, tmp_path / str(seed), config(seed=seed), preset="standard"))
+        heard(reconstruct(dataset, tmp_path / str(seed), config(seed=seed), preset="standard"))
     assert result(tmp_path / "0") == unbroken
     assert result(tmp_path / "1")["gaussians.ply"] != unbroken["gaussians.ply"]
     assert result(tmp_path / "1")["capture.json"] == unbroken["capture.json"]

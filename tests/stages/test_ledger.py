@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from captures import heard
 
 from photoreal.io import RunRecord, StageRecord, read_run, write_run
 from photoreal.stages import Outcome, Progress, fingerprint, plain, run_stage, source_fingerprint, stage_of
@@ -111,12 +112,7 @@ class Stage:
 
 
 def done(folder: Path, record: RunRecord, name: str, mark: str, stage: Stage) -> tuple[list[Progress], RunRecord]:
-    steps, told = run_stage(folder, record, name, mark, stage.work), []
-    while True:
-        try:
-            told.append(next(steps))
-        except StopIteration as end:
-            return told, end.value
+    return heard(run_stage(folder, record, name, mark, stage.work))
 
 
 def test_a_stage_is_done_once_and_recorded(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from captures import heard
 
 from photoreal.align import FeatureConfig, SfmConfig, Solution, solve
 from photoreal.core import AlignmentError, Cameras, Capture, Photos, Step, drained, project
@@ -41,12 +42,7 @@ def stranger() -> torch.Tensor:
 def story(truth: Photos, stranger: torch.Tensor) -> tuple[list[Step], Solution]:
     """What `solve` yields and returns for five photos of one room and one of another in their midst."""
     order = [0, 1, 5, 2, 3, 4]
-    steps, told = solve(plain_photos(torch.cat([truth.images, stranger])[order]), FAST), []
-    while True:
-        try:
-            told.append(next(steps))
-        except StopIteration as end:
-            return told, end.value
+    return heard(solve(plain_photos(torch.cat([truth.images, stranger])[order]), FAST))
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 """Points of photos whose cameras are known, for datasets that bring none."""
 
-import dataclasses
 import os
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,7 +30,7 @@ def triangulate(capture: Capture, config: SfmConfig) -> Generator[Step, None, tu
             triangulating = watch(_Triangulation(project, found, config))
             found = yield from as_steps("triangulating", 1, triangulating)
         points, tracks = points_from_reconstruction(found, capture.photos, project.image_ids)
-    return dataclasses.replace(points, positions=points.positions.float()), tracks
+    return points.replace(positions=points.positions.float()), tracks
 
 
 def _placed(project: Project, cameras: Cameras) -> pycolmap.Reconstruction:
@@ -51,7 +51,7 @@ def _placed(project: Project, cameras: Cameras) -> pycolmap.Reconstruction:
     return reconstruction
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class _Triangulation:
     """Finds points of placed photos."""
 

@@ -17,7 +17,7 @@ from photoreal.mesh.surface.build import Surface
 from photoreal.mesh.texture.atlas import Atlas, unwrap
 from photoreal.mesh.texture.exposure import solve_gains
 from photoreal.mesh.texture.filling import diffuse, from_points, over_surface
-from photoreal.mesh.texture.hits import texel_hits
+from photoreal.mesh.texture.hits import corner_weights, texel_hits
 from photoreal.mesh.texture.labels import choose, taken_from
 from photoreal.mesh.texture.occluders import without_occluders
 from photoreal.mesh.texture.refinement import refine
@@ -184,7 +184,7 @@ def _texels(atlas: Atlas, page: int, mesh: Mesh) -> Iterator[Texels]:
     faces, inner, normals = hits.face.reshape(-1), hits.weights.reshape(-1, 2), mesh.vertex_normals
     for band in torch.nonzero(faces >= 0)[:, 0].split(_BAND):
         face = faces[band].long()
-        corners, weights = mesh.faces[face], torch.cat([inner[band], 1 - inner[band].sum(1, keepdim=True)], 1)
+        corners, weights = mesh.faces[face], corner_weights(inner[band])
         places = (mesh.vertices[corners] * weights[..., None]).sum(1).float()
         turned = torch.nn.functional.normalize((normals[corners] * weights[..., None]).sum(1), dim=1).float()
         yield Texels(band, face, weights, places, turned)

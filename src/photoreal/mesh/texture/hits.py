@@ -28,6 +28,11 @@ class Hits(Value):
     """Along the camera's axis; 0: none."""
 
 
+def corner_weights(inner: Float[Tensor, "N 2"]) -> Float[Tensor, "N 3"]:
+    """Barycentric weights of all three corners from those of the first two."""
+    return torch.cat([inner, 1 - inner.sum(1, keepdim=True)], 1)
+
+
 def camera_hits(mesh: Mesh, camera: Cameras) -> Hits:
     """What every pixel centre of the first camera sees, from both sides."""
     lens = lens_numbers(camera, 0).double()

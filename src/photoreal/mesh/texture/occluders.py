@@ -7,7 +7,7 @@ from torch import Tensor
 
 from photoreal.core import Cameras, Mesh
 from photoreal.mesh.kernels.candidates import LIGHT, blend
-from photoreal.mesh.texture.hits import camera_hits
+from photoreal.mesh.texture.hits import camera_hits, corner_weights
 from photoreal.mesh.texture.sightings import Sightings
 
 _SIDE = 240
@@ -51,7 +51,7 @@ def _differences(
     hits = camera_hits(mesh, camera)
     there = hits.face >= 0
     face = hits.face[there].long()
-    weights = torch.cat([hits.weights[there], 1 - hits.weights[there].sum(1, keepdim=True)], 1)
+    weights = corner_weights(hits.weights[there])
     places = (mesh.vertices[mesh.faces[face]] * weights[..., None]).sum(1).float()
     light, counts = np.zeros((len(face), 3), np.float32), np.zeros(len(face), np.int32)
     blend(
