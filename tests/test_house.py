@@ -22,7 +22,7 @@ MAX_LINES, MAX_BODY, MAX_PARAMETERS, MAX_MODULES = 400, 50, 6, 12
 NO_NAMES = {"utils", "util", "misc", "base", "helpers", "helper", "common"}
 # A numba kernel sees arrays and scalars only: what would be one value elsewhere is many parameters there.
 MANY_PARAMETERS = (SOURCE / "splat" / "kernels", SOURCE / "splat" / "fitting" / "kernels", SOURCE / "mesh" / "kernels")
-READS_PICKLES = SOURCE / "models" / "weights.py"
+READS_PICKLES = SOURCE / "models" / "weights"
 SPEAKS = (SOURCE / "cli",)
 IS_RICH = (SOURCE / "cli", SOURCE / "view")
 
@@ -149,7 +149,7 @@ def test_nothing_banned_is_imported(path: Path) -> None:
     allowed = {
         "__future__.annotations": False,
         "typing.Self": False,
-        "pickle": path == READS_PICKLES,
+        "pickle": path.parent == READS_PICKLES,
         "dill": False,
         "marshal": False,
         "shelve": False,

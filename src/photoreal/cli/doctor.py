@@ -12,7 +12,7 @@ import torch
 
 from photoreal import __version__
 from photoreal.core import MissingWeightsError
-from photoreal.models import WEIGHTS, locate
+from photoreal.models import WEIGHTS, command, locate
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,13 @@ def _optional(module: str, extra: str, what: str) -> Finding:
 
 
 def _weights(name: str) -> Finding:
+    weights = WEIGHTS[name]
+    what = f"{weights.role}: {name}, {'embedded' if weights.embedded else 'real'}"
     try:
         locate(name)
     except MissingWeightsError:
-        return Finding(works=False, what=f"weights {name}", remedy=WEIGHTS[name].command)
-    return Finding(works=True, what=f"weights {name} (embedded, from {WEIGHTS[name].package})")
+        return Finding(works=False, what=what, remedy=command(name))
+    return Finding(works=True, what=what)
 
 
 def _memory() -> str:

@@ -14,10 +14,11 @@ from photoreal.core.errors import (
     SceneError,
 )
 from photoreal.core.gaussians import Gaussians, join
+from photoreal.core.geometry import Gauge, Geometry
 from photoreal.core.maps import Depths, Features
 from photoreal.core.meshes import Mesh, TexturedMesh
 from photoreal.core.photos import Capture, Photos
-from photoreal.core.points import Points, Tracks
+from photoreal.core.points import Matches, Points, Tracks
 from photoreal.core.steps import Step, drained
 from photoreal.core.transforms import (
     fit_similarity,
@@ -41,7 +42,10 @@ __all__ = [
     "Depths",
     "Features",
     "FormatError",
+    "Gauge",
     "Gaussians",
+    "Geometry",
+    "Matches",
     "Mesh",
     "MissingDependencyError",
     "MissingWeightsError",

@@ -40,7 +40,25 @@ class Depths(Value):
 
 @dataclass(frozen=True)
 class Features(Value):
-    """Dense descriptors, one for each cell of `stride` x `stride` pixels."""
+    """Dense descriptors by several layers of one network, on a grid of cells that covers the whole of each photo."""
 
-    descriptors: Float[Tensor, "V C h w"]
-    stride: int
+    descriptors: Float[Tensor, "L V C h w"]
+    """Cell (row, column) of h x w is the part of the photo at the same place; not normalised."""
+    layers: tuple[int, ...]
+    """The network's own numbers of the layers, in the order of the first axis."""
+
+    def __post_init__(self) -> None:
+        if len(self.layers) != len(self.descriptors):
+            raise ValueError(f"{len(self.descriptors)} layers of descriptors but {len(self.layers)} names")
+
+    def __len__(self) -> int:
+        return self.descriptors.shape[1]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of cells."""
+        return self.descriptors.shape[-2], self.descriptors.shape[-1]
+
+    def layer(self, number: int) -> Float[Tensor, "V C h w"]:
+        """The descriptors by the layer that the network calls `number`."""
+        return self.descriptors[self.layers.index(number)]

@@ -29,3 +29,18 @@ class Tracks(Value):
     view: Int64[Tensor, " K"]
     point: Int64[Tensor, " K"]
     pixel: Float[Tensor, "K 2"]
+
+
+@dataclass(frozen=True)
+class Matches(Value):
+    """Places in two photos that show the same thing, row by row."""
+
+    first: Float[Tensor, "K 2"]
+    """Pixels in the first photo."""
+    second: Float[Tensor, "K 2"]
+    """Pixels in the second."""
+    confidence: Float[Tensor, " K"]
+    """In [0, 1]."""
+
+    def __len__(self) -> int:
+        return len(self.first)

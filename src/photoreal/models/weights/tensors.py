@@ -1,0 +1,76 @@
+"""Named tensors out of checkpoint files, and into modules: all of them, or an error."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from photoreal.core import FormatError
+
+_WRAPPERS = ("state_dict", "model")
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name: safetensors, or torch's own format without any code in it.
+
+    A state dict that is wrapped, as in `{"model": ...}`, is unwrapped.
+
+    Raises:
+        FormatError: the file is missing, damaged or neither, or asks for code to be run (which it is not).
+    """
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    try:
+        tree = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror}") from error
+    except pickle.UnpicklingError as error:
+        raise FormatError(f"{path} holds more than tensors, or is damaged; nothing of it was run") from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise FormatError(f"{path} is damaged or no checkpoint: {str(error).splitlines()[0][:120]}") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(tree, Mapping) and isinstance(tree.get(wrapper), Mapping):
+            tree = tree[wrapper]
+    if not isinstance(tree, Mapping) or not all(isinstance(value, Tensor) for value in tree.values()):
+        raise FormatError(f"{path} must hold tensors by name, and holds a {type(tree).__name__} of other things")
+    return {str(name): tensor for name, tensor in tree.items()}
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or 'there is no such file'}") from error
+    except SafetensorError as error:
+        raise FormatError(f"{path} is damaged or no safetensors file: {error}") from error
+
+
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
+    """Afterwards the module's parameters and buffers are the tensors themselves, of whatever type these are.
+
+    A module on the device "meta" takes no memory of its own before.
+
+    Args:
+        what: names the weights in the error.
+
+    Raises:
+        FormatError: a name is missing, left over, or of another shape.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    if wrong:
+        first = wrong[0]
+        raise FormatError(
+            f"{what} do not fit the network: '{first}' {_shape(found.get(first))}, expected "
+            f"{_shape(wanted.get(first))} ({len(wrong)} of {len(wanted)} differ)"
+        )
+    module.load_state_dict(dict(state), strict=True, assign=True)
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "is not there" if shape is None else f"has shape {list(shape)}"
