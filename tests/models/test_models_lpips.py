@@ -7,7 +7,7 @@ from torch import Tensor
 
 from photoreal.core import CaptureError, FormatError, MissingWeightsError
 from photoreal.metrics import lpips
-from photoreal.models import LpipsAlex, PerceptualNetwork, locate, read_arrays
+from photoreal.models import LpipsAlex, PerceptualNetwork
 from photoreal.models import lpips as lpips_module
 
 ORACLE = [
@@ -95,14 +95,7 @@ def test_its_parameters_are_frozen_and_its_heads_not_negative(network) -> None:
     assert sum(value.numel() for value in state.values()) == 2_469_696 + 1_152
 
 
-def test_arrays_that_do_not_fit_are_refused(network) -> None:
-    arrays = read_arrays(locate("lpips-alex"))
-    wanted = network.state_dict()
-    with pytest.raises(FormatError, match=r"'heads.2' has shape None, expected \(384,\) \(1 such\)"):
-        lpips_module._state({k: v for k, v in arrays.items() if not k.startswith("NetLinLayer_2")}, wanted)
-    with pytest.raises(FormatError, match=r"has shape \(63,\), expected \(64,\)"):
-        lpips_module._state(arrays | {"AlexNet_0/Conv_0/bias": np.zeros(63, np.float32)}, wanted)
-    with pytest.raises(FormatError, match=r"has shape \(5,\), expected None"):
-        lpips_module._state(arrays | {"AlexNet_0/Conv_7/bias": np.zeros(5, np.float32)}, wanted)
+def test_an_array_of_an_unknown_name_is_refused() -> None:
+    arrays = {"AlexNet_0/Conv_0/bias": np.zeros(64, np.float32), "momentum": np.zeros(5, np.float32)}
     with pytest.raises(FormatError, match="an unknown array 'momentum'"):
-        lpips_module._state(arrays | {"momentum": np.zeros(5, np.float32)}, wanted)
+        lpips_module._state(arrays)

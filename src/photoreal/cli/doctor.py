@@ -12,7 +12,7 @@ import torch
 
 from photoreal import __version__
 from photoreal.core import MissingWeightsError
-from photoreal.models import WEIGHTS, command, locate
+from photoreal.models import WEIGHTS, command, find
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _weights(name: str) -> Finding:
     weights = WEIGHTS[name]
     what = f"{weights.role}: {name}, {'embedded' if weights.embedded else 'real'}"
     try:
-        locate(name)
+        find(name)
     except MissingWeightsError:
         return Finding(works=False, what=what, remedy=command(name))
     return Finding(works=True, what=what)

@@ -20,6 +20,7 @@ from photoreal.cli.stages.solve import Solve
 from photoreal.cli.stages.splat import Splat
 from photoreal.cli.synth import Synth
 from photoreal.cli.view import View
+from photoreal.cli.weights import WeightsVerb
 from photoreal.core import PhotorealError
 from photoreal.stages import PRESETS, ReconstructConfig, preset
 
@@ -87,6 +88,7 @@ def _verbs(words: list[str]) -> object:
         | Annotated[View, tyro.conf.subcommand("view")]
         | Annotated[Eval, tyro.conf.subcommand("eval")]
         | Annotated[Synth, tyro.conf.subcommand("synth")]
+        | Annotated[WeightsVerb, tyro.conf.subcommand("weights")]
         | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     )
 

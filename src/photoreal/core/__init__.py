@@ -14,8 +14,7 @@ from photoreal.core.errors import (
     SceneError,
 )
 from photoreal.core.gaussians import Gaussians, join
-from photoreal.core.geometry import Gauge, Geometry
-from photoreal.core.maps import Depths, Features
+from photoreal.core.maps import Depths, Features, Gauge, Geometry
 from photoreal.core.meshes import Mesh, TexturedMesh
 from photoreal.core.photos import Capture, Photos
 from photoreal.core.points import Matches, Points, Tracks

@@ -1,12 +1,14 @@
-"""Per-pixel maps: depth and features."""
+"""Per-pixel maps: depth, features, and what a geometry model says of photographs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from photoreal.core.photos import Capture
 from photoreal.core.value import Value
 
 
@@ -62,3 +64,28 @@ class Features(Value):
     def layer(self, number: int) -> Float[Tensor, "V C h w"]:
         """The descriptors by the layer that the network calls `number`."""
         return self.descriptors[self.layers.index(number)]
+
+
+Gauge = Literal["metric", "scale_invariant"]
+"""Whether one unit is a metre, or of no known length."""
+
+
+@dataclass(frozen=True)
+class Geometry(Value):
+    """Cameras of photographs, and depth as each of them sees it."""
+
+    capture: Capture
+    """The photos that could be placed, undistorted, in the order in which they were given."""
+    depths: Depths
+    """In the units of the cameras; maps may be coarser than the photos, which they cover. A map's confidence says which
+    of its pixels to believe more; between models it does not compare."""
+    gauge: Gauge
+    model: str
+    """What made it, in words, such as "embedded: structure from motion"."""
+
+    def __post_init__(self) -> None:
+        if len(self.capture) != len(self.depths):
+            raise ValueError(f"{len(self.capture)} photos but {len(self.depths)} depth maps")
+
+    def __len__(self) -> int:
+        return len(self.capture)

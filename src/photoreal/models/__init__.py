@@ -3,18 +3,10 @@ downloads unasked, and what is read is checked before it is opened."""
 
 from photoreal.models.lpips import LpipsAlex
 from photoreal.models.protocols import FeatureModel, GeometryModel, ImageEncoder, Matcher, PerceptualNetwork
-from photoreal.models.weights import (
-    WEIGHTS,
-    HubFiles,
-    PackageFile,
-    Weights,
-    command,
-    get,
-    load_strictly,
-    locate,
-    read_arrays,
-    read_state,
-)
+from photoreal.models.weights.catalogue import WEIGHTS, HubFiles, PackageFile, Weights
+from photoreal.models.weights.pickled import read_arrays
+from photoreal.models.weights.sources import command, find, get, locate
+from photoreal.models.weights.tensors import load_strictly, read_state
 
 __all__ = [
     "WEIGHTS",
@@ -28,6 +20,7 @@ __all__ = [
     "PerceptualNetwork",
     "Weights",
     "command",
+    "find",
     "get",
     "load_strictly",
     "locate",

