@@ -2,6 +2,7 @@
 downloads unasked, and what is read is checked before it is opened."""
 
 from photoreal.models.lpips import LpipsAlex
+from photoreal.models.matchers import AlikedConfig, XFeatConfig
 from photoreal.models.protocols import FeatureModel, GeometryModel, ImageEncoder, Matcher, PerceptualNetwork
 from photoreal.models.weights.catalogue import WEIGHTS, HubFiles, PackageFile, Weights
 from photoreal.models.weights.pickled import read_arrays
@@ -10,6 +11,7 @@ from photoreal.models.weights.tensors import load_strictly, read_state
 
 __all__ = [
     "WEIGHTS",
+    "AlikedConfig",
     "FeatureModel",
     "GeometryModel",
     "HubFiles",
@@ -19,6 +21,7 @@ __all__ = [
     "PackageFile",
     "PerceptualNetwork",
     "Weights",
+    "XFeatConfig",
     "command",
     "find",
     "get",
