@@ -1,10 +1,12 @@
-"""Cameras from photographs: SIFT features, verified matches, and structure from motion that tries again in other ways
-when it registers too little; the world it returns is upright, centred and of a usual size."""
+"""Cameras from photographs: SIFT features and those of networks, verified matches, and structure from motion that tries
+again in other ways when it registers too little; the world it returns is upright, centred and of a usual size."""
 
 from photoreal.align.orient import oriented_from_world, turned_cameras, up_direction
 from photoreal.align.scale import MetricScale, metric_scale
+from photoreal.align.settle import settled
 from photoreal.align.sfm.diagnosis import LeftOut
 from photoreal.align.sfm.features import FeatureConfig
+from photoreal.align.sfm.learned import MatcherName, NetworkConfig
 from photoreal.align.sfm.matching import MatchConfig
 from photoreal.align.sfm.solve import DRAFT_SFM, STANDARD_SFM, SfmConfig, Solution, solve
 from photoreal.align.sfm.triangulate import triangulate
@@ -15,11 +17,14 @@ __all__ = [
     "FeatureConfig",
     "LeftOut",
     "MatchConfig",
+    "MatcherName",
     "MetricScale",
+    "NetworkConfig",
     "SfmConfig",
     "Solution",
     "metric_scale",
     "oriented_from_world",
+    "settled",
     "solve",
     "triangulate",
     "turned_cameras",

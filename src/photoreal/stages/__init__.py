@@ -1,6 +1,7 @@
 """Stages: each turns what a scene folder holds into what it holds next, tells its progress, is kept in `run.json`."""
 
 from photoreal.stages.config import PRESETS, FilmConfig, MeshConfig, Preset, ReconstructConfig, ScaleConfig, preset
+from photoreal.stages.geometry import SfmGeometry, geometry_model
 from photoreal.stages.ledger import fingerprint, plain, run_stage, source_fingerprint, stage_of
 from photoreal.stages.meshes import MESH_FILES, mesh_stage, points_of, read_mesh, surface_of
 from photoreal.stages.options import check_options
@@ -23,9 +24,11 @@ __all__ = [
     "Progress",
     "ReconstructConfig",
     "ScaleConfig",
+    "SfmGeometry",
     "check_options",
     "compare",
     "fingerprint",
+    "geometry_model",
     "means",
     "mesh_stage",
     "metres_per_unit",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from photoreal.align import DRAFT_SFM, SfmConfig
+from photoreal.align import DRAFT_SFM, MatcherName, SfmConfig
 from photoreal.io import GlbConfig, ReadConfig, VideoConfig
 from photoreal.mesh import SurfaceConfig, TextureConfig
 from photoreal.splat import DensityConfig, FitConfig
@@ -64,6 +64,9 @@ class ReconstructConfig:
     """Reading photographs."""
     video: VideoConfig = field(default_factory=VideoConfig)
     """Choosing frames of a video."""
+    matcher: MatcherName = "auto"
+    """What finds the same places in two photographs: sift; a network besides it (xfeat quick, aliked sure, loftr from a
+    hub); auto: sift, and aliked where photos stay without a camera or see little of each other."""
     sfm: SfmConfig = field(default_factory=SfmConfig)
     """Finding cameras."""
     scale: ScaleConfig = field(default_factory=ScaleConfig)

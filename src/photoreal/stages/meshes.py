@@ -5,11 +5,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from photoreal.core import (
-    Cameras,
     Capture,
     Depths,
     Gaussians,
@@ -17,13 +16,13 @@ from photoreal.core import (
     SceneError,
     TexturedMesh,
     bytes_from_unit,
-    world_rays,
 )
 from photoreal.io import RunRecord, read_capture, read_glb, read_run, write_glb, write_seen
 from photoreal.mesh import Surface, agree, bake, build_surface, finish_surface
-from photoreal.splat import FitConfig, empty_pixels, rasterize_numba
+from photoreal.splat import FitConfig, empty_pixels
 from photoreal.splat.harmonics import Y_0
 from photoreal.stages.config import MeshConfig
+from photoreal.stages.depths import splat_depths
 from photoreal.stages.ledger import Work, stage_of
 from photoreal.stages.progress import Outcome, Progress, told
 from photoreal.stages.scale import metres_per_unit
@@ -31,8 +30,6 @@ from photoreal.stages.splats import read_splats
 
 MESH_FILES = ("mesh.glb", "mesh_seen.png")
 """What a scene folder holds once its mesh is made."""
-_OPAQUE, _CLEAR = 0.5, 0.1
-_GRAZING = 0.05
 
 
 def mesh_stage(folder: Path, held_out: list[str], config: MeshConfig) -> Work:
@@ -78,8 +75,7 @@ def surface_of(
     height, width = capture.cameras.size
     scale = min(1.0, config.depth_side / max(height, width))
     cameras = capture.cameras.resized((max(1, round(height * scale)), max(1, round(width * scale))))
-    yield Progress("mesh", "depth maps", 0, len(capture))
-    depths = yield from _depth_maps(gaussians, cameras, config)
+    depths = yield from told("mesh", splat_depths(gaussians, cameras, config.depth))
     surface = config.surface
     if empty is not None:
         depths, surface = _emptied(depths, empty), dataclasses.replace(surface, background="none")
@@ -102,33 +98,6 @@ def _emptied(depths: Depths, empty: Bool[Tensor, "V H W"]) -> Depths:
     """Infinite where all is empty."""
     clear = torch.nn.functional.interpolate(empty[None].float(), depths.size, mode="area")[0] == 1
     return Depths(torch.where(clear, torch.inf, depths.depth), torch.where(clear, torch.ones(()), depths.confidence))
-
-
-def _depth_maps(gaussians: Gaussians, cameras: Cameras, config: MeshConfig) -> Generator[Progress, None, Depths]:
-    found: list[tuple[Tensor, Tensor]] = []
-    for view in range(len(cameras)):
-        found.append(_depth_map(gaussians, cameras.take([view]), config))
-        yield Progress("mesh", "depth maps", view + 1, len(cameras))
-    return Depths(*(torch.cat(parts) for parts in zip(*found, strict=True)))
-
-
-def _depth_map(
-    gaussians: Gaussians, camera: Cameras, config: MeshConfig
-) -> tuple[Float[Tensor, "1 H W"], Float[Tensor, "1 H W"]]:
-    """Depth, and as confidence the cosine between the normal and the ray where splats are opaque.
-
-    Where there are none depth is infinite and the confidence 1.
-    """
-    with torch.no_grad():
-        renders = rasterize_numba(gaussians, camera, torch.zeros(1, 3))
-    depth = renders.depth_median if config.depth == "median" else renders.depth_expected
-    towards = -torch.nn.functional.normalize(world_rays(camera)[0], dim=-1)
-    normal = torch.nn.functional.normalize(renders.normals[0], dim=0)
-    cosine = torch.einsum("chw,hwc->hw", normal, towards).clamp_min(_GRAZING)
-    solid = (renders.alpha > _OPAQUE) & (depth > 0) & torch.isfinite(depth)
-    clear = renders.alpha < _CLEAR
-    depth = torch.where(clear, torch.inf, torch.where(solid, depth, torch.zeros_like(depth)))
-    return depth.float(), torch.where(clear, torch.ones_like(cosine), solid * cosine).float()
 
 
 def points_of(gaussians: Gaussians) -> Points:

@@ -54,7 +54,7 @@ def solve_stage(folder: Path, source: Path, config: ReconstructConfig) -> Work:
     reading = reading or read_photos(source, config.read)
     _check_several(reading)
     with _working_files():
-        solution = yield from told("solve", solve(reading.photos, config.sfm))
+        solution = yield from told("solve", solve(reading.photos, config.sfm, matcher=config.matcher))
     return _keep_solved(folder, reading, solution)
 
 
@@ -103,7 +103,7 @@ def _keep_solved(folder: Path, reading: PhotoReading, solution: Solution) -> Out
             "points": float(len(solution.points)),
             **gps,
         },
-        notes=_padding_note(solution.capture.photos) + notes,
+        notes=solution.notes + _padding_note(solution.capture.photos) + notes,
         record={"photos": list(solution.capture.photos.names), "left_out": left_out},
     )
 

@@ -23,11 +23,11 @@ class LeftOut:
     reason: str
 
 
-def refuse_unmatched(features: Int64[Tensor, " V"], graph: MatchGraph) -> None:
-    """Raise if no two photos match.
+def refuse_blank(features: Int64[Tensor, " V"]) -> None:
+    """Raise if fewer than two photos have enough features.
 
     Raises:
-        AlignmentError: how many photos have too few features, or match with no other one.
+        AlignmentError: how many photos have too few.
     """
     count, empty = len(features), int((features < FEW_FEATURES).sum())
     if count - empty < 2:
@@ -35,23 +35,27 @@ def refuse_unmatched(features: Int64[Tensor, " V"], graph: MatchGraph) -> None:
             f"{empty} of {count} photos show hardly any texture (median {int(features.median())} features, "
             f"at least {FEW_FEATURES} are needed): are they blank, blurred or dark?"
         )
-    if int((graph.matched > 0).sum()) == 0:
-        raise AlignmentError(
+
+
+def unplaced_error(graph: MatchGraph, notes: Sequence[str] = ()) -> AlignmentError:
+    """The error to raise when no cameras could be found; `notes` say what might have helped."""
+    return AlignmentError("; ".join([_unplaced(graph), *notes]))
+
+
+def _unplaced(graph: MatchGraph) -> str:
+    count = len(graph.inliers)
+    pairs, flat = graph.pairs
+    if pairs == 0:
+        return (
             f"0 of {count} photos could be matched; the best pair shares {int(graph.inliers.max())} features, "
             f"{MIN_INLIERS} are needed: {_ADVICE}"
         )
-
-
-def unplaced_error(graph: MatchGraph) -> AlignmentError:
-    """The error to raise when photos match, but no cameras follow from that."""
-    count = len(graph.inliers)
-    pairs, flat = graph.pairs
     if 2 * flat > pairs:
-        return AlignmentError(
+        return (
             f"{flat} of {pairs} matching pairs of {count} photos show no parallax: they are copies, taken from one "
             "place, or show one flat surface; move sideways by a few steps between photos"
         )
-    return AlignmentError(
+    return (
         f"{int((graph.matched > 0).sum())} of {count} photos match another, in {pairs} pairs, but no cameras could be "
         f"found from that: {_ADVICE}, and step sideways in between"
     )

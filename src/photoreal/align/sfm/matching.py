@@ -76,21 +76,31 @@ class _Matching:
         matching = pycolmap.FeatureMatchingOptions()
         matching.sift.max_ratio = self.config.ratio
         matching.num_threads = self.config.threads or (os.cpu_count() or 1)
-        verification = pycolmap.TwoViewGeometryOptions()
-        verification.ransac.random_seed = self.seed
         pairing = pycolmap.ImportedPairingOptions()
-        pairing.match_list_path = str(self.project.folder / "pairs.txt")
+        pairing.match_list_path = write_pairs(self.project, self.pairs)
         pairing.block_size = _PAIRS_AT_ONCE
-        lines = [f"{file_name(first)} {file_name(second)}" for first, second in self.pairs]
-        (self.project.folder / "pairs.txt").write_text("\n".join(lines))
         pycolmap.match_image_pairs(
             self.project.database,
             matching,
             pairing_options=pairing,
-            verification_options=verification,
+            verification_options=verification_options(self.seed),
             device=pycolmap.Device.cpu,
             cancellation_token=token,
         )
+
+
+def write_pairs(project: Project, pairs: Sequence[Pair]) -> str:
+    """The path of a file that now lists the pairs by the names of their photos."""
+    path = project.folder / "pairs.txt"
+    path.write_text("\n".join(f"{file_name(first)} {file_name(second)}" for first, second in pairs))
+    return str(path)
+
+
+def verification_options(seed: int) -> pycolmap.TwoViewGeometryOptions:
+    """COLMAP's own, with the samples that the seed chooses."""
+    options = pycolmap.TwoViewGeometryOptions()
+    options.ransac.random_seed = seed
+    return options
 
 
 def read_graph(project: Project) -> MatchGraph:

@@ -1,5 +1,7 @@
 """Which photos are worth comparing: all pairs of a few, neighbours and look-alikes of many."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pycolmap
 import torch
@@ -11,6 +13,8 @@ from photoreal.align.sfm.project import Project
 Pair = tuple[int, int]
 """Indices of two photos, the smaller first."""
 
+_FEW_PHOTOS = 12
+_LOOK_ALIKES = 5
 _WORDS = 48
 _SAMPLE_FOR_WORDS = 24_000
 _SAMPLE_FOR_PHOTO = 1_000
@@ -42,6 +46,21 @@ def choose_pairs(project: Project, *, exhaustive_up_to: int, neighbours: int, se
         return all_pairs(count)
     likeness = photo_likeness(read_descriptors(project), seed=seed)
     return sorted({*sequence_pairs(count, overlap=5), *look_alike_pairs(likeness, neighbours=neighbours)})
+
+
+def pairs_for_network(project: Project, placed: Collection[int] | None, *, seed: int) -> list[Pair]:
+    """The pairs that are worth a network's time: each photo that is not among the `placed` with those most like it.
+
+    With None, photos that follow one another and look-alikes, or all pairs of a few photos.
+    """
+    count = len(project.image_ids)
+    if placed is None and count <= _FEW_PHOTOS:
+        return all_pairs(count)
+    likeness = photo_likeness(read_descriptors(project), seed=seed)
+    if placed is None:
+        return sorted({*sequence_pairs(count, overlap=2), *look_alike_pairs(likeness, neighbours=_LOOK_ALIKES)})
+    out = {index for index in range(count) if index not in placed}
+    return [pair for pair in look_alike_pairs(likeness, neighbours=_FEW_PHOTOS) if out & set(pair)]
 
 
 def read_descriptors(project: Project) -> list[Float[Tensor, "_ 128"]]:

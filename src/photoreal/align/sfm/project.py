@@ -126,16 +126,24 @@ def write_camera(database: pycolmap.Database, camera: pycolmap.Camera) -> int:
     return camera.camera_id
 
 
-def regrouped(project: Project, photos: Photos, *, sharing: CameraSharing) -> Project:
-    """A project beside this one with the same features and matches, whose photos share cameras as told."""
+def copied(project: Project, photos: Photos, name: str, *, sharing: CameraSharing) -> Project:
+    """A project beside this one of the same photos, without features; the photos share cameras as told."""
     sizes = photo_sizes(photos)
-    new = project.beside(f"sharing-{sharing}")
-    with pycolmap.Database.open(str(project.database)) as old, pycolmap.Database.open(str(new.database)) as database:
+    new = project.beside(name)
+    with pycolmap.Database.open(str(new.database)) as database:
         for group in camera_groups(photos, sizes, sharing=sharing):
             camera_id = write_camera(database, group_camera(photos, sizes, group))
             for index in group:
-                image_id = write_image(database, index, camera_id)
-                database.write_keypoints(image_id, old.read_keypoints(image_id))
+                write_image(database, index, camera_id)
+    return new
+
+
+def regrouped(project: Project, photos: Photos, *, sharing: CameraSharing) -> Project:
+    """A project beside this one with the same features and matches, whose photos share cameras as told."""
+    new = copied(project, photos, f"sharing-{sharing}", sharing=sharing)
+    with pycolmap.Database.open(str(project.database)) as old, pycolmap.Database.open(str(new.database)) as database:
+        for image_id in project.image_ids:
+            database.write_keypoints(image_id, old.read_keypoints(image_id))
         for pair_id, geometry in zip(*old.read_two_view_geometries(), strict=True):
             first, second = pycolmap.pair_id_to_image_pair(pair_id)
             database.write_two_view_geometry(first, second, geometry)

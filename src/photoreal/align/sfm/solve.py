@@ -1,9 +1,10 @@
 """Cameras from photographs: structure from motion that tries harder where the first attempt registers too little."""
 
 import math
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import torch
@@ -11,17 +12,20 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from photoreal.align.sfm.background import as_steps, quiet_colmap
-from photoreal.align.sfm.diagnosis import LeftOut, explain_left_out, refuse_unmatched, unplaced_error
+from photoreal.align.sfm.diagnosis import LeftOut, explain_left_out, refuse_blank, unplaced_error
 from photoreal.align.sfm.features import FeatureConfig, feature_counts, find_features
+from photoreal.align.sfm.learned import MatcherName, NetworkConfig, add_matches, load_matcher
 from photoreal.align.sfm.mapping import MappingConfig, Model, calibrate_pair, map_globally, map_incrementally
 from photoreal.align.sfm.matching import MatchConfig, MatchGraph, match_features
 from photoreal.align.sfm.nouns import nouns_from_reconstruction, parallax
-from photoreal.align.sfm.pairs import choose_pairs
+from photoreal.align.sfm.pairs import choose_pairs, pairs_for_network
 from photoreal.align.sfm.project import CameraSharing, Project, regrouped
 from photoreal.align.sfm.refine import LensFreedom, refine
-from photoreal.core import AlignmentError, Capture, Photos, Points, Step, Tracks
+from photoreal.core import AlignmentError, Capture, MissingWeightsError, Photos, Points, Step, Tracks
+from photoreal.models import Matcher
 
 _LINKING_INLIERS = 25
+_FEW_SIGHTINGS = 100
 _MANY_PHOTOS = 100
 
 
@@ -33,6 +37,8 @@ class SfmConfig:
     """What is looked for in each photo."""
     matching: MatchConfig = field(default_factory=MatchConfig)
     """How two photos are compared."""
+    networks: NetworkConfig = field(default_factory=NetworkConfig)
+    """What finds matches where SIFT does not."""
     exhaustive_up_to: int = 80
     """Up to so many photos every pair is compared; beyond, neighbours in sequence and the photos most alike."""
     neighbours: int = 20
@@ -68,6 +74,8 @@ class Solution:
     """Which mapper found the cameras."""
     figures: dict[str, float]
     """Numbers for the report: photos, registered, points, sightings, reprojection_error_px, parallax_degrees, ..."""
+    notes: tuple[str, ...] = ()
+    """What else is worth knowing."""
 
 
 @dataclass(frozen=True)
@@ -79,29 +87,45 @@ class Survey:
     graph: MatchGraph
 
 
-def solve(photos: Photos, config: SfmConfig = SfmConfig()) -> Generator[Step, None, Solution]:
+def solve(
+    photos: Photos, config: SfmConfig = SfmConfig(), *, matcher: MatcherName | Matcher = "auto"
+) -> Generator[Step, None, Solution]:
     """Yield steps; return cameras of the largest group of photos that fit together.
 
     Two photos are enough if they overlap. Works in a temporary folder, which is gone in any case afterwards.
 
+    Args:
+        matcher: what finds matches besides SIFT, and when.
+
     Raises:
         AlignmentError: fewer than 2 photos, photos without texture, without overlap or without parallax.
+        MissingWeightsError: a network was asked for by name and its weights are not on this machine.
     """
     if len(photos) < 2:
         raise AlignmentError(f"cameras need at least 2 overlapping photos, and here is {len(photos)}")
+    network = _network(matcher, config)
     with TemporaryDirectory(prefix="photoreal-") as folder, quiet_colmap():
         survey = yield from survey_of(photos, Path(folder) / "project", config)
-        refuse_unmatched(survey.features, survey.graph)
-        model, survey = yield from _climb(photos, survey, config)
-        if model is None:
-            raise unplaced_error(survey.graph)
+        if network is not None:
+            survey = yield from _joined(photos, survey, network, None, config)
+        refuse_blank(survey.features)
+        attempt = yield from _climb(photos, survey, config, automatic=matcher == "auto")
+        if attempt.model is None:
+            raise unplaced_error(attempt.survey.graph, attempt.notes)
         refined = yield from as_steps(
-            "refining", 4, refine(model.reconstruction, lens=config.lens, threads=config.threads)
+            "refining", 4, refine(attempt.model.reconstruction, lens=config.lens, threads=config.threads)
         )
-        model = replace(model, reconstruction=refined)
+        model = replace(attempt.model, reconstruction=refined)
         if len(model.placed) < 2:
-            raise unplaced_error(survey.graph)
-    return _solution(photos, survey, model)
+            raise unplaced_error(attempt.survey.graph, attempt.notes)
+    return _solution(photos, replace(attempt, model=model), model)
+
+
+def _network(matcher: MatcherName | Matcher, config: SfmConfig) -> Matcher | None:
+    """The one that is asked for in any case."""
+    if matcher == "auto" or matcher == "sift":
+        return None
+    return load_matcher(matcher, config.networks) if isinstance(matcher, str) else matcher
 
 
 def survey_of(
@@ -118,32 +142,81 @@ def survey_of(
     return Survey(project, feature_counts(project), graph)
 
 
-def _climb(photos: Photos, survey: Survey, config: SfmConfig) -> Generator[Step, None, tuple[Model | None, Survey]]:
+@dataclass(frozen=True)
+class _Attempt:
+    """The best that is known so far."""
+
+    model: Model | None
+    survey: Survey
+    notes: tuple[str, ...] = ()
+
+
+def _climb(photos: Photos, survey: Survey, config: SfmConfig, *, automatic: bool) -> Generator[Step, None, _Attempt]:
     """The largest model of a ladder of attempts, which ends as soon as one places the photos that matches link."""
     count, mapping = len(photos), MappingConfig(config.threads, config.seed)
     if count == 2:
         calibrate_pair(survey.project, config.seed)
 
-    best = yield from _map(survey, mapping)
+    best = _Attempt((yield from _map(survey, mapping)), survey)
     pairs, flat = survey.graph.pairs
-    if _enough(best, survey.graph) or (best is None and 2 * flat > pairs):
-        return best, survey
+    if best.model is None and 0 < pairs < 2 * flat:
+        return best
+    if automatic and (_placed(best.model) < count or _reach(best.model)[1] < _FEW_SIGHTINGS):
+        best = yield from _with_network(photos, best, config)
+    if _enough(best.model, best.survey.graph):
+        return best
 
     denser = yield from survey_of(photos, survey.project.folder.parent / "denser", _denser(config))
     model = yield from _map(denser, mapping)
-    if _placed(model) > _placed(best):
-        best, survey = _renamed(model, "with more features"), denser
-    if _enough(best, survey.graph) or (sharing := _other_sharing(photos)) is None:
-        return best, survey
+    if _placed(model) > _placed(best.model):
+        best = _Attempt(_renamed(model, "with more features"), denser, best.notes)
+    if _enough(best.model, best.survey.graph) or (sharing := _other_sharing(photos)) is None:
+        return best
 
-    project = regrouped(survey.project, photos, sharing=sharing)
+    project = regrouped(best.survey.project, photos, sharing=sharing)
     attempt = map_incrementally(project, mapping, caution="relaxed")
     model = yield from as_steps("cameras, other lenses", count, attempt)
-    return _larger(best, _renamed(model, {"one": "one lens for all", "each": "a lens for each photo"}[sharing])), survey
+    other = _renamed(model, {"one": "one lens for all", "each": "a lens for each photo"}[sharing])
+    return replace(best, model=_larger(best.model, other))
+
+
+def _with_network(photos: Photos, best: _Attempt, config: SfmConfig) -> Generator[Step, None, _Attempt]:
+    """What comes of the matches of ALIKED and LightGlue as well, if it places more photos or sees more of the scene."""
+    try:
+        network = load_matcher("aliked", config.networks)
+    except MissingWeightsError as error:
+        return replace(best, notes=(f"learned matches might place more photos: {error}",))
+    index = {number: row for row, number in enumerate(best.survey.project.image_ids)}
+    thin = _reach(best.model)[1] < _FEW_SIGHTINGS
+    placed = None if best.model is None or thin else [index[number] for number in best.model.placed]
+    survey = yield from _joined(photos, best.survey, network, placed, config)
+    model = yield from _map(survey, MappingConfig(config.threads, config.seed))
+    if _reach(model) <= _reach(best.model):
+        return best
+    return _Attempt(_renamed(model, "with ALIKED and LightGlue"), survey)
+
+
+def _joined(
+    photos: Photos, survey: Survey, network: Matcher, placed: Collection[int] | None, config: SfmConfig
+) -> Generator[Step, None, Survey]:
+    """The survey with a network's matches: of photos that are not among the `placed`, or with None of all."""
+    pairs = pairs_for_network(survey.project, placed, seed=config.seed)
+    matching = add_matches(survey.project, photos, pairs, network, seed=config.seed)
+    project, graph = yield from as_steps("matching by a network", len(pairs), matching)
+    return Survey(project, feature_counts(project), graph)
+
+
+def _reach(model: Model | None) -> tuple[int, float]:
+    """How many photos are placed, and how many points those in the middle see; where baselines are wide, few."""
+    if model is None or not model.placed:
+        return 0, 0.0
+    return len(model.placed), float(median(model.reconstruction.image(number).num_points3D for number in model.placed))
 
 
 def _map(survey: Survey, mapping: MappingConfig) -> Generator[Step, None, Model | None]:
     """The largest model of up to three mappers, on the same matches."""
+    if survey.graph.pairs[0] == 0:
+        return None
     project, count = survey.project, len(survey.features)
     goal = _linked(survey.graph)
     best = yield from as_steps("cameras", count, map_incrementally(project, mapping, caution="strict"))
@@ -193,7 +266,8 @@ def _linked(graph: MatchGraph) -> int:
     return linked if linked <= _MANY_PHOTOS else math.ceil(0.95 * linked)
 
 
-def _solution(photos: Photos, survey: Survey, model: Model) -> Solution:
+def _solution(photos: Photos, attempt: _Attempt, model: Model) -> Solution:
+    survey = attempt.survey
     index = {number: row for row, number in enumerate(survey.project.image_ids)}
     rows = sorted(index[number] for number in model.placed)
     numbers = [survey.project.image_ids[row] for row in rows]
@@ -210,4 +284,4 @@ def _solution(photos: Photos, survey: Survey, model: Model) -> Solution:
         "reprojection_error_px": model.reconstruction.compute_mean_reprojection_error(),
         "parallax_degrees": float(parallax(capture.cameras, points, tracks).median()),
     }
-    return Solution(capture, points, tracks, left_out, model.method, figures)
+    return Solution(capture, points, tracks, left_out, model.method, figures, attempt.notes)

@@ -1,0 +1,145 @@
+"""A matcher's matches beside SIFT's: what the database then holds, when a network is called, what it is good for."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+import pytest
+import torch
+from oracle import Oracle
+
+from photoreal.align import FeatureConfig, SfmConfig, solve
+from photoreal.align.sfm import solve as solving
+from photoreal.align.sfm.background import quiet_colmap
+from photoreal.align.sfm.learned import _places, add_matches
+from photoreal.align.sfm.matching import MatchConfig
+from photoreal.align.sfm.project import Project
+from photoreal.align.sfm.solve import survey_of
+from photoreal.core import AlignmentError, Matches, MissingWeightsError, Photos, drained
+from photoreal.metrics import rotation_errors
+from photoreal.synth import ToyScene, toy_scene
+
+FAST = SfmConfig(features=FeatureConfig(max_features=2000))
+BLIND = dataclasses.replace(FAST, matching=MatchConfig(ratio=0.05))
+"""With so strict a ratio SIFT matches nothing."""
+
+
+@pytest.fixture(scope="module")
+def room() -> ToyScene:
+    return toy_scene(0, views=5, size=(300, 400))
+
+
+def matches(*rows: tuple[float, float, float, float]) -> Matches:
+    both = torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
+    return Matches(both[:, :2], both[:, 2:], torch.ones(len(both)))
+
+
+def test_a_place_named_in_several_pairs_is_one_feature() -> None:
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    found = [
+        matches((1, 1, 5, 5), (2, 2, 6, 6)),
+        matches((2, 2, 7, 7)),
+        matches((6, 6, 7, 7), (5, 5, 8, 8)),
+    ]
+    places, rows = _places(4, pairs, found)
+    assert [len(seen) for seen in places] == [2, 2, 2, 0]
+    for (first, second), number, match in zip(pairs, rows, found, strict=True):
+        torch.testing.assert_close(places[first][number[:, 0]], match.first)
+        torch.testing.assert_close(places[second][number[:, 1]], match.second)
+
+
+def survey(photos: Photos, folder: Path, config: SfmConfig) -> Project:
+    with quiet_colmap():
+        return drained(survey_of(photos, folder, config)).project
+
+
+def test_the_database_holds_both_kinds_of_features_and_matches(room: ToyScene, tmp_path: Path) -> None:
+    photos = room.capture.photos
+    before = survey(photos, tmp_path / "project", FAST)
+    told = add_matches(before, photos, [(0, 1), (1, 2)], Oracle(room), seed=0)
+    with quiet_colmap():
+        assert next(told) == 1
+        after, graph = drained(told)
+    expected = list(Oracle(room)(photos, [(0, 1), (1, 2)]))
+    with (
+        pycolmap.Database.open(str(before.database)) as old,
+        pycolmap.Database.open(str(after.database)) as new,
+    ):
+        sift = np.asarray(old.read_keypoints(2))[:, :2]
+        both = np.asarray(new.read_keypoints(2))
+        np.testing.assert_array_equal(both[: len(sift)], sift)
+        rows = np.asarray(new.read_matches(2, 3))
+        of_sift = np.asarray(old.read_matches(2, 3))
+        np.testing.assert_array_equal(rows[: len(of_sift)], of_sift)
+        learned = rows[len(of_sift) :]
+        np.testing.assert_allclose(both[learned[:, 0]], expected[1].first.numpy(), atol=1e-4)
+        np.testing.assert_allclose(
+            np.asarray(new.read_keypoints(3))[learned[:, 1]], expected[1].second.numpy(), atol=1e-4
+        )
+        np.testing.assert_array_equal(np.asarray(old.read_matches(1, 5)), np.asarray(new.read_matches(1, 5)))
+    assert int(graph.inliers[1, 2]) > 0.9 * len(learned)
+
+
+def test_photos_that_sift_cannot_match_get_cameras_by_a_matcher_of_one_s_own(room: ToyScene) -> None:
+    solution = drained(solve(room.capture.photos, BLIND, matcher=Oracle(room)))
+    assert solution.capture.photos.names == room.capture.photos.names
+    assert float(rotation_errors(solution.capture.cameras, room.capture.cameras).max()) < 0.1
+
+
+def test_auto_calls_a_network_only_where_sift_is_not_enough(room: ToyScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos, oracle = room.capture.photos, Oracle(room)
+    monkeypatch.setattr(solving, "load_matcher", lambda name, config: oracle)
+    assert "ALIKED" not in drained(solve(photos, FAST)).method
+    assert oracle.asked == []
+    found = drained(solve(photos, BLIND))
+    assert len(found.capture) == 5
+    assert found.method == "incremental, with ALIKED and LightGlue"
+    assert sorted(oracle.asked) == [(a, b) for a in range(5) for b in range(a + 1, 5)]
+
+
+def test_a_network_looks_only_at_photos_that_are_out(room: ToyScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = toy_scene(9, views=1, size=(300, 400)).capture.photos
+    names = (*room.capture.photos.names, "stranger.png")
+    photos = room.capture.photos.take([0, 1, 2, 3, 4, 0][:5])
+    photos = Photos(
+        torch.cat([photos.images, other.images]),
+        torch.cat([photos.masks, other.masks]),
+        names,
+        torch.cat([photos.focal_hints, other.focal_hints]),
+        torch.cat([photos.lens_ids, other.lens_ids]),
+    )
+    asked: list[tuple[int, int]] = []
+
+    def nothing(photos: Photos, pairs: list[tuple[int, int]]):
+        asked.extend(pairs)
+        yield from (matches() for _ in pairs)
+
+    monkeypatch.setattr(solving, "load_matcher", lambda name, config: nothing)
+    found = drained(solve(photos, FAST))
+    assert [item.name for item in found.left_out] == ["stranger.png"]
+    assert sorted(asked) == [(index, 5) for index in range(5)]
+    assert found.method == "incremental"
+
+
+def test_auto_does_without_weights_and_says_so(room: ToyScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str, config: object) -> None:
+        raise MissingWeightsError("aliked-n16 is not here; run: photoreal weights get aliked-n16")
+
+    monkeypatch.setattr(solving, "load_matcher", absent)
+    monkeypatch.setattr(solving, "_FEW_SIGHTINGS", 10_000)
+    photos = room.capture.photos
+    found = drained(solve(photos, FAST))
+    assert len(found.capture) == 5
+    advice = "learned matches might place more photos: aliked-n16 is not here; run: photoreal weights get aliked-n16"
+    assert found.notes == (advice,)
+    with pytest.raises(AlignmentError, match=f"0 of 5 photos could be matched.*; {advice}"):
+        drained(solve(photos, BLIND))
+    with pytest.raises(MissingWeightsError, match="aliked-n16 is not here"):
+        drained(solve(photos, FAST, matcher="aliked"))
+
+
+def test_sift_alone_asks_no_network(room: ToyScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solving, "load_matcher", lambda name, config: pytest.fail("asked"))
+    monkeypatch.setattr(solving, "_FEW_SIGHTINGS", 10_000)
+    assert len(drained(solve(room.capture.photos, FAST, matcher="sift")).capture) == 5
