@@ -2,7 +2,8 @@
 downloads unasked, and what is read is checked before it is opened."""
 
 from photoreal.models.lpips import LpipsAlex
-from photoreal.models.matchers import AlikedConfig, XFeatConfig
+from photoreal.models.matchers.aliked import AlikedConfig
+from photoreal.models.matchers.xfeat import XFeatConfig
 from photoreal.models.protocols import FeatureModel, GeometryModel, ImageEncoder, Matcher, PerceptualNetwork
 from photoreal.models.weights.catalogue import WEIGHTS, HubFiles, PackageFile, Weights
 from photoreal.models.weights.pickled import read_arrays

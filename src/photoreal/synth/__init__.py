@@ -3,8 +3,7 @@ whole capture (photographs with EXIF, lens distortion and noise; cameras, depths
 
 from photoreal.synth.camera_path import Lens, Walk, between_poses, distort, phone_lens, pinhole, undistort, walk_poses
 from photoreal.synth.capture import CaptureConfig, RenderStep, render_capture
-from photoreal.synth.toy import ToyScene, toy_scene
-from photoreal.synth.toy_geometry import ToyGeometry
+from photoreal.synth.toy import ToyGeometry, ToyScene, toy_scene
 from photoreal.synth.truth import read_depths
 
 __all__ = [
