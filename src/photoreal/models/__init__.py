@@ -1,6 +1,15 @@
 """The networks, one file or folder each behind a typed callable, and the one door to their weights: nothing here
 downloads unasked, and what is read is checked before it is opened."""
 
+from photoreal.models.features import (
+    ClipEncoder,
+    ClipImage,
+    Dino,
+    Dinov2Saliency,
+    PatchConfig,
+    PatchFeatures,
+    matching_descriptors,
+)
 from photoreal.models.lpips import LpipsAlex
 from photoreal.models.matchers.aliked import AlikedConfig
 from photoreal.models.matchers.xfeat import XFeatConfig
@@ -13,6 +22,10 @@ from photoreal.models.weights.tensors import load_strictly, read_state
 __all__ = [
     "WEIGHTS",
     "AlikedConfig",
+    "ClipEncoder",
+    "ClipImage",
+    "Dino",
+    "Dinov2Saliency",
     "FeatureModel",
     "GeometryModel",
     "HubFiles",
@@ -20,6 +33,8 @@ __all__ = [
     "LpipsAlex",
     "Matcher",
     "PackageFile",
+    "PatchConfig",
+    "PatchFeatures",
     "PerceptualNetwork",
     "Weights",
     "XFeatConfig",
@@ -28,6 +43,7 @@ __all__ = [
     "get",
     "load_strictly",
     "locate",
+    "matching_descriptors",
     "read_arrays",
     "read_state",
 ]
