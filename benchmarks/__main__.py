@@ -13,6 +13,7 @@ from photoreal.cli.launch import BEFORE_TORCH
 
 os.environ |= BEFORE_TORCH | os.environ
 
+from benchmarks.eyes import eyes
 from benchmarks.figures import Figure, circumstances, report
 from benchmarks.meshes import mesh
 from benchmarks.rasterizer import rasterizer
@@ -29,6 +30,7 @@ SUBJECTS: dict[str, Callable[..., list[Figure]]] = {
     "surfaces": surfaces,
     "few": few,
     "mesh": mesh,
+    "eyes": eyes,
 }
 
 

@@ -9,7 +9,16 @@ import torch
 from PIL import Image
 
 from photoreal.core import FormatError
-from photoreal.view.pictures import ERROR_CEILING, Picture, embed, embed_file, error_map, heat, read_pixels
+from photoreal.view.pictures import (
+    ERROR_CEILING,
+    Picture,
+    embed,
+    embed_file,
+    error_map,
+    heat,
+    pca_colours,
+    read_pixels,
+)
 
 
 def opened(picture: Picture) -> Image.Image:
@@ -81,3 +90,44 @@ def test_error_map_is_the_mean_difference_and_keeps_off_the_mask() -> None:
     assert torch.equal(found[:3, 1, 2], heat(torch.ones(1, 1))[:, 0, 0])
     assert torch.equal(found[:3, 0, 0], heat(torch.zeros(1, 1))[:, 0, 0])
     assert found[3].bool().equal(mask)
+
+
+def test_principal_components_become_colours_of_falling_variance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(2, 3, 20, 30, generator=generator) * torch.tensor([9.0, 4.0, 2.0])[:, None, None]
+    turn = torch.linalg.qr(torch.randn(8, 8, generator=generator)).Q[:, :3]
+    colours = pca_colours(torch.einsum("ck,vkhw->vchw", turn, hidden) + 7)
+    assert colours.shape == (2, 3, 20, 30)
+    assert float(colours.min()) == 0
+    assert float(colours.max()) == 1
+    for channel in range(3):
+        pair = torch.stack([colours[:, channel].flatten(), hidden[:, channel].flatten()])
+        assert abs(float(torch.corrcoef(pair)[0, 1])) > 0.98
+
+
+def test_alike_descriptors_have_alike_colours_in_every_view() -> None:
+    features = torch.randn(1, 16, 6, 9, generator=torch.Generator().manual_seed(1))
+    colours = pca_colours(torch.cat([features, features.flip(3)]))
+    torch.testing.assert_close(colours[0], colours[1].flip(2))
+    assert not torch.allclose(colours[0], colours[1], atol=0.1)
+
+
+def test_colours_do_not_hang_on_the_sign_of_an_eigenvector_nor_on_scale() -> None:
+    features = torch.randn(2, 16, 6, 9, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(pca_colours(features), pca_colours(1000 * features + 3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(pca_colours(features), pca_colours(features.flip(0)).flip(0))
+    first = torch.zeros(1, 4, 2, 50)
+    first[0, 1] = torch.linspace(0, -1, 50)
+    assert bool((pca_colours(first)[0, 0].diff(dim=1) <= 0).all())
+    assert bool((pca_colours(-first)[0, 0].diff(dim=1) >= 0).all())
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_what_has_no_three_components_is_grey_in_the_others(channels: int) -> None:
+    features = torch.zeros(1, channels, 4, 5)
+    assert torch.equal(pca_colours(features), torch.full((1, 3, 4, 5), 0.5))
+    features[0, 0] = torch.linspace(0, 1, 20).reshape(4, 5)
+    red, *others = pca_colours(features)[0]
+    assert float(red[0, 0]) == 0
+    assert float(red[-1, -1]) == 1
+    assert all(torch.equal(channel, torch.full((4, 5), 0.5)) for channel in others)

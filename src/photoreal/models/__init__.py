@@ -1,15 +1,10 @@
 """The networks, one file or folder each behind a typed callable, and the one door to their weights: nothing here
 downloads unasked, and what is read is checked before it is opened."""
 
-from photoreal.models.features import (
-    ClipEncoder,
-    ClipImage,
-    Dino,
-    Dinov2Saliency,
-    PatchConfig,
-    PatchFeatures,
-    matching_descriptors,
-)
+from photoreal.models.features.clip import ClipEncoder, ClipImage
+from photoreal.models.features.dino import Dino
+from photoreal.models.features.dinov2_saliency import Dinov2Saliency
+from photoreal.models.features.patches import PatchConfig, PatchFeatures, matching_descriptors
 from photoreal.models.lpips import LpipsAlex
 from photoreal.models.matchers.aliked import AlikedConfig
 from photoreal.models.matchers.xfeat import XFeatConfig

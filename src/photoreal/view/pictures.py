@@ -91,6 +91,29 @@ def heat_colours() -> list[str]:
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in _HEAT]
 
 
+def pca_colours(features: Float[Tensor, "V C h w"]) -> Float[Tensor, "V 3 h w"]:
+    """Descriptors as colours in [0, 1]: red, green and blue are their first three principal components over all views.
+
+    What has alike descriptors has alike colours in every view. Each channel runs from its 1st to its 99th percentile;
+    where there is no third component, or none at all, it is grey. Each component's sign is the one that makes its
+    largest weight positive, so that the same features always give the same colours.
+    """
+    views, channels, height, width = features.shape
+    cells = features.detach().movedim(1, -1).reshape(-1, channels).double()
+    centred = cells - cells.mean(0)
+    variances, axes = torch.linalg.eigh(centred.mT @ centred / max(1, len(cells)))
+    first = torch.arange(channels - 1, max(-1, channels - 4), -1, device=cells.device)
+    axes, variances = axes[:, first], variances[first]
+    signs = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+    along = centred @ (axes * signs)
+    low, high = torch.quantile(along, torch.tensor([0.01, 0.99], dtype=along.dtype, device=along.device), dim=0)
+    # Components that hold nothing but rounding are no components.
+    real = (variances > 1e-12 * cells.square().mean()) & (high > low)
+    colours = torch.where(real, (along - low) / (high - low).clamp_min(1e-300), 0.5).clamp(0, 1)
+    padded = torch.nn.functional.pad(colours, (0, 3 - len(first)), value=0.5)
+    return padded.reshape(views, height, width, 3).movedim(-1, 1).to(features.dtype)
+
+
 def data_uri(content: bytes, media_type: str) -> str:
     """Bytes as a data URI."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from photoreal.core import FormatError, MissingWeightsError
-from photoreal.models.weights import WEIGHTS, HubFiles, load_strictly, locate, read_state
+from photoreal.models.weights import WEIGHTS, HubFiles, locate
 
 CONFIG = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -26,6 +26,11 @@ class Checkpoint:
     weights: Path
     name: str
     """Such as "real: facebook/dinov2-large"."""
+
+    @property
+    def config_file(self) -> Path:
+        """Where the configuration was read."""
+        return self.weights.with_name(CONFIG)
 
     @property
     def architecture(self) -> str:
@@ -60,14 +65,19 @@ def _weights_of(source: str) -> Path:
     folder = Path(source).absolute()
     if not folder.is_dir():
         raise MissingWeightsError(
-            f"'{source}' is neither a folder with {CONFIG} and {WEIGHTS_FILE} nor a name that photoreal knows"
+            f"'{source}' is neither a folder with {CONFIG} and {WEIGHTS_FILE} nor one of the names {_names()}"
         )
     if not (folder / WEIGHTS_FILE).is_file():
         raise MissingWeightsError(f"{source} needs {folder / WEIGHTS_FILE}, which is not there")
     return folder / WEIGHTS_FILE
 
 
-def built(network: type[nn.Module], kind: type[Any], fields: Mapping[str, Any], where: str) -> nn.Module:
+def _names() -> str:
+    """Names of weights beside which the catalogue has a configuration."""
+    return ", ".join(name for name, weights in WEIGHTS.items() if CONFIG in weights.source.files)
+
+
+def built(network: type[nn.Module], kind: type[Any], fields: Mapping[str, Any], where: object) -> nn.Module:
     """The network of that configuration on the device "meta", without weights.
 
     Only fields that describe the architecture are taken: a file's word on types, outputs or kernels counts for nothing.
@@ -86,30 +96,12 @@ def built(network: type[nn.Module], kind: type[Any], fields: Mapping[str, Any], 
     own = {field.name for field in dataclasses.fields(kind) if not field.name.startswith("_")} - general
     try:
         config = kind(**{name: value for name, value in fields.items() if name in own}, attn_implementation="sdpa")
-        if not isinstance(config.patch_size, int):
-            raise TypeError(f"patches of {config.patch_size} pixels")
+        if not isinstance(config.patch_size, int) or not isinstance(config.image_size, int):
+            raise TypeError(f"patches of {config.patch_size} pixels in images of {config.image_size}")
         with torch.device("meta"):
             return network(config)
     except (StrictDataclassError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise FormatError(f"{where} describes no network that can be built: {_one_line(error)}") from error
-
-
-def fill(network: nn.Module, checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
-    """Afterwards the network holds the tensors, all and no others.
-
-    Raises:
-        FormatError: they do not fit.
-    """
-    load_strictly(network, state, f"the weights in {checkpoint.weights}")
-
-
-def state_of(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The checkpoint's tensors by name.
-
-    Raises:
-        FormatError: the file is damaged.
-    """
-    return read_state(checkpoint.weights)
 
 
 def _one_line(error: Exception) -> str:

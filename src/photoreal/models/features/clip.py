@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from photoreal.core import FormatError
-from photoreal.models.features.checkpoints import Checkpoint, built, fill, open_checkpoint, state_of
+from photoreal.models.features.checkpoints import Checkpoint, built, open_checkpoint
 from photoreal.models.features.patches import resized
+from photoreal.models.weights import load_strictly, read_state
 
 # Of the images that CLIP was trained with, in sRGB.
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -39,10 +40,9 @@ class ClipImage:
         import transformers
 
         checkpoint = open_checkpoint(self.weights)
-        where = str(checkpoint.weights.with_name("config.json"))
-        fields = _fields(checkpoint, where)
-        network: Any = built(transformers.CLIPVisionModelWithProjection, transformers.CLIPVisionConfig, fields, where)
-        fill(network, checkpoint, _of_images(state_of(checkpoint)))
+        kind, config = transformers.CLIPVisionModelWithProjection, transformers.CLIPVisionConfig
+        network: Any = built(kind, config, _fields(checkpoint), checkpoint.config_file)
+        load_strictly(network, _of_images(read_state(checkpoint.weights)), f"the weights in {checkpoint.weights}")
         # The numbers of the positions are in no recent checkpoint, and on the device "meta" they have no values.
         embeddings = network.vision_model.embeddings
         embeddings.position_ids = torch.arange(embeddings.num_positions)[None]
@@ -66,11 +66,17 @@ class ClipEncoder(nn.Module):
         self.images_at_once = images_at_once
         shape: Any = network.config
         self.side = int(shape.image_size)
-        self.network = network.requires_grad_(requires_grad=False).float().eval()
+        self.network = network.requires_grad_(requires_grad=False).float()
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(_DEVIATION)[:, None, None], persistent=False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "ClipEncoder":  # noqa: FBT001, FBT002, ARG002 - as torch calls it
+        """It stays as it is for evaluation, also inside a module that is trained."""
+        return super().train(mode=False)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C"]:
+        """One vector an image, not normalised; images are sRGB in [0, 1], of any size."""
         return torch.cat([self._encoded(chunk) for chunk in images.split(self.images_at_once)])
 
     def _encoded(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C"]:
@@ -78,7 +84,7 @@ class ClipEncoder(nn.Module):
         return self.network((square - self.mean) / self.deviation).image_embeds
 
 
-def _fields(checkpoint: Checkpoint, where: str) -> Mapping[str, Any]:
+def _fields(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """What the configuration says of the images' side.
 
     Raises:
@@ -92,8 +98,10 @@ def _fields(checkpoint: Checkpoint, where: str) -> Mapping[str, Any]:
         case {"model_type": "clip", "vision_config": dict() as fields}:
             return fields
         case _:
-            kind = checkpoint.architecture
-            raise FormatError(f"{where} is of a network '{kind}', not clip or clip_vision_model with its fields")
+            raise FormatError(
+                f"{checkpoint.config_file} is of a network '{checkpoint.architecture}', not clip or clip_vision_model "
+                "with the fields of the images' side"
+            )
 
 
 def _of_images(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from photoreal.core import FormatError
-from photoreal.models.features.checkpoints import Checkpoint, built, fill, open_checkpoint, state_of
+from photoreal.models.features.checkpoints import Checkpoint, built, open_checkpoint
 from photoreal.models.features.patches import PatchConfig, PatchFeatures
+from photoreal.models.weights import load_strictly, read_state
 
 _RENAMED = (
     (r"\.attention\.attention\.query\.", ".attention.q_proj."),
@@ -42,7 +43,7 @@ class Dino:
         """
         checkpoint = open_checkpoint(self.weights)
         network, blocks = _built(checkpoint)
-        fill(network, checkpoint, own_names(state_of(checkpoint)))
+        load_strictly(network, own_names(read_state(checkpoint.weights)), f"the weights in {checkpoint.weights}")
         return PatchFeatures(network, blocks, self.patches, checkpoint.name).to(device)
 
 
@@ -74,7 +75,7 @@ def _built(checkpoint: Checkpoint) -> tuple[nn.Module, nn.ModuleList]:
     """
     import transformers
 
-    where = str(checkpoint.weights.with_name("config.json"))
+    where = checkpoint.config_file
     network: Any
     match checkpoint.architecture:
         case "dinov2":

@@ -53,11 +53,17 @@ class PatchFeatures(nn.Module):
         self.patch = int(shape.patch_size)
         # Before the patches come the class token and the registers.
         self.prefix = 1 + int(getattr(shape, "num_register_tokens", 0))
-        self.network = network.requires_grad_(requires_grad=False).float().eval()
+        self.network = network.requires_grad_(requires_grad=False).float()
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(IMAGENET_DEVIATION)[:, None, None], persistent=False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "PatchFeatures":  # noqa: FBT001, FBT002, ARG002 - as torch calls it
+        """It stays as it is for evaluation, also inside a module that is trained: DINOv3 would scale at random."""
+        return super().train(mode=False)
 
     def forward(self, images: Float[Tensor, "V 3 H W"]) -> Features:
+        """The maps of all images by the layers of the config; images are sRGB in [0, 1], of any size."""
         chunks = [self._maps(chunk) for chunk in images.split(self.config.images_at_once)]
         return Features(torch.cat(chunks, dim=1), self.layers)
 
@@ -88,8 +94,8 @@ def resized(images: Float[Tensor, "V 3 H W"], size: tuple[int, int]) -> Float[Te
 def matching_descriptors(features: Features) -> Float[Tensor, "V C h w"]:
     """One descriptor of unit length a patch, for matching by cosine: every layer's own of equal length, side by side.
 
-    On the Oxford graffiti pair the three default layers together find more patches than any of them alone, and more
-    than after the network's last normalisation (`python -m benchmarks eyes`).
+    On the Oxford graffiti pair the embedded network's three default layers together find more patches again than any
+    one of them (`python -m benchmarks eyes`); taken through its last normalisation, they would find fewer.
     """
     each = functional.normalize(features.descriptors, dim=2) / len(features.layers) ** 0.5
     return each.movedim(0, 1).flatten(1, 2)

@@ -1,0 +1,96 @@
+"""What the networks that look at photos are worth: patches found again under a known homography."""
+
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from benchmarks.figures import Figure
+from photoreal.core import Features, MissingWeightsError, unit_from_bytes
+from photoreal.models import Dinov2Saliency, FeatureModel, PatchConfig, matching_descriptors
+from photoreal.view.pictures import read_pixels
+
+DEBIAN = Path("/usr/share/doc/opencv-doc")
+"""Where Debian's package opencv-doc puts the graffiti pair of Mikolajczyk et al. 2005."""
+_FILES = ("graf1.png", "graf3.png", "H1to3p.xml")
+_LAYERS = (4, 6, 8, 10, 12)
+
+
+def eyes(data: Path, *, quick: bool) -> list[Figure]:
+    """All figures of feature models."""
+    return patch_matching(data, side=224 if quick else 518)
+
+
+def patch_matching(data: Path, *, side: int = 518) -> list[Figure]:
+    """Patches of graf1 whose nearest neighbour in graf3, by cosine, is at most 1.5 patches off; by layer and together.
+
+    Counted are the patches whose centres the homography takes into graf3.
+    """
+    name = "patches matched, PCK at 1.5 patches"
+    on = f"graf1 to graf3 (30 degrees off), embedded DINOv2-S/14 at {side} px"
+    found = _pair(data)
+    if found is None:
+        places = f"{data / 'graf'} and {DEBIAN}"
+        return [Figure(name, None, "", ">= 0.42", f"no {', '.join(_FILES)} in {places} (Debian: opencv-doc)")]
+    images, homography = found
+    try:
+        every, chosen = (Dinov2Saliency(PatchConfig(layers, side)).load() for layers in (_LAYERS, ()))
+    except MissingWeightsError as error:
+        return [Figure(name, None, "", ">= 0.42", str(error))]
+    features = every(images)
+    each = [Features(features.layer(layer)[None], (layer,)) for layer in _LAYERS]
+    figures = [Figure(f"{name}, layer {one.layers[0]}", score(one, images, homography)[0], "", "", on) for one in each]
+    features, seconds = _timed(chosen, images)
+    (value, count), layers = score(features, images, homography), ", ".join(map(str, features.layers))
+    goal = ">= 0.42" if side == 518 else ""
+    return [
+        Figure(name, value, "", goal, f"{on}, layers {layers} together, {count} patches"),
+        *figures,
+        Figure("features of the pair", seconds, "s", "", on),
+    ]
+
+
+def score(features: Features, images: Float[Tensor, "2 3 H W"], homography: Float[Tensor, "3 3"]) -> tuple[float, int]:
+    """The share of the first image's patches that are found again in the second, and of how many."""
+    first, second = matching_descriptors(features).flatten(2)
+    rows, columns = features.grid
+    patch = torch.tensor([images.shape[3] / columns, images.shape[2] / rows])
+    x, y = torch.meshgrid(torch.arange(columns) + 0.5, torch.arange(rows) + 0.5, indexing="xy")
+    cells = torch.stack([x, y], dim=-1).reshape(-1, 2)
+    there = _mapped(cells * patch, homography) / patch
+    inside = ((there >= 0) & (there <= torch.tensor([columns, rows]))).all(1)
+    nearest = cells[(first.mT @ second).argmax(1)]
+    right = (nearest - there).norm(dim=1) <= 1.5
+    return float(right[inside].float().mean()), int(inside.sum())
+
+
+def _mapped(pixels: Float[Tensor, "N 2"], homography: Float[Tensor, "3 3"]) -> Float[Tensor, "N 2"]:
+    """Through a homography that calls the first pixel's centre (0, 0), where it is (0.5, 0.5) here."""
+    mapped = torch.cat([pixels - 0.5, torch.ones(len(pixels), 1)], dim=1) @ homography.T
+    return mapped[:, :2] / mapped[:, 2:] + 0.5
+
+
+def _timed(model: FeatureModel, images: Float[Tensor, "2 3 H W"]) -> tuple[Features, float]:
+    started = time.perf_counter()
+    features = model(images)
+    return features, time.perf_counter() - started
+
+
+def _pair(data: Path) -> tuple[Float[Tensor, "2 3 H W"], Float[Tensor, "3 3"]] | None:
+    """The two photos and the homography between them; None where they are not."""
+    for folder in (data / "graf", DEBIAN):
+        paths = [next(iter(sorted(folder.rglob(name))), None) for name in _FILES]
+        first, second, matrix = paths
+        if first and second and matrix:
+            images = unit_from_bytes(torch.stack([read_pixels(first), read_pixels(second)]))
+            return images, _matrix(matrix)
+    return None
+
+
+def _matrix(path: Path) -> Float[Tensor, "3 3"]:
+    """The one matrix of a file of OpenCV."""
+    text = ElementTree.parse(path).findtext(".//data") or ""
+    return torch.tensor([float(word) for word in text.split()]).reshape(3, 3)
