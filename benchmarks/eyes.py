@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.figures import Figure
 from photoreal.core import Features, MissingWeightsError, unit_from_bytes
-from photoreal.models import Dinov2Saliency, FeatureModel, PatchConfig, matching_descriptors
+from photoreal.models import Dinov2SaliencyConfig, FeatureModel, PatchConfig, matching_descriptors
 from photoreal.view.pictures import read_pixels
 
 DEBIAN = Path("/usr/share/doc/opencv-doc")
@@ -37,12 +37,14 @@ def patch_matching(data: Path, *, side: int = 518) -> list[Figure]:
         return [Figure(name, None, "", ">= 0.42", f"no {', '.join(_FILES)} in {places} (Debian: opencv-doc)")]
     images, homography = found
     try:
-        every, chosen = (Dinov2Saliency(PatchConfig(layers, side)).load() for layers in (_LAYERS, ()))
+        every, chosen = (Dinov2SaliencyConfig(PatchConfig(layers, side)).load() for layers in (_LAYERS, ()))
     except MissingWeightsError as error:
         return [Figure(name, None, "", ">= 0.42", str(error))]
     features = every(images)
+    blind = score(_places(features), images, homography)[0]
     each = [Features(features.layer(layer)[None], (layer,)) for layer in _LAYERS]
     figures = [Figure(f"{name}, layer {one.layers[0]}", score(one, images, homography)[0], "", "", on) for one in each]
+    figures.append(Figure(f"{name}, each with that of the same place", blind, "", "", on))
     features, seconds = _timed(chosen, images)
     (value, count), layers = score(features, images, homography), ", ".join(map(str, features.layers))
     goal = ">= 0.42" if side == 518 else ""
@@ -71,6 +73,12 @@ def _mapped(pixels: Float[Tensor, "N 2"], homography: Float[Tensor, "3 3"]) -> F
     """Through a homography that calls the first pixel's centre (0, 0), where it is (0.5, 0.5) here."""
     mapped = torch.cat([pixels - 0.5, torch.ones(len(pixels), 1)], dim=1) @ homography.T
     return mapped[:, :2] / mapped[:, 2:] + 0.5
+
+
+def _places(features: Features) -> Features:
+    """Descriptors that know nothing but which patch they are of."""
+    count = features.grid[0] * features.grid[1]
+    return Features(torch.eye(count).unflatten(1, features.grid).expand(1, 2, -1, -1, -1), (0,))
 
 
 def _timed(model: FeatureModel, images: Float[Tensor, "2 3 H W"]) -> tuple[Features, float]:

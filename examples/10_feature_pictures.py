@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from photoreal.core import bytes_from_unit, unit_from_bytes
 from photoreal.io import ReadConfig, read_photos
-from photoreal.models import Dino, Dinov2Saliency, PatchConfig, matching_descriptors
+from photoreal.models import DinoConfig, Dinov2SaliencyConfig, PatchConfig, matching_descriptors
 from photoreal.view.pictures import pca_colours
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=518, help="pixels of the longer side that the network sees")
     options = parser.parse_args()
     patches = PatchConfig(side=options.side)
-    model = (Dino(options.weights, patches) if options.weights else Dinov2Saliency(patches)).load()
+    model = (DinoConfig(options.weights, patches) if options.weights else Dinov2SaliencyConfig(patches)).load()
     photos = read_photos(options.folder, ReadConfig(max_side=560)).photos
     every = torch.linspace(0, len(photos) - 1, min(options.photos, len(photos))).round().long().tolist()
     images = unit_from_bytes(photos.take(every).images)

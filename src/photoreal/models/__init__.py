@@ -1,9 +1,9 @@
 """The networks, one file or folder each behind a typed callable, and the one door to their weights: nothing here
 downloads unasked, and what is read is checked before it is opened."""
 
-from photoreal.models.features.clip import ClipEncoder, ClipImage
-from photoreal.models.features.dino import Dino
-from photoreal.models.features.dinov2_saliency import Dinov2Saliency
+from photoreal.models.features.clip import ClipConfig, ClipEncoder
+from photoreal.models.features.dino import DinoConfig
+from photoreal.models.features.dinov2_saliency import Dinov2SaliencyConfig
 from photoreal.models.features.patches import PatchConfig, PatchFeatures, matching_descriptors
 from photoreal.models.lpips import LpipsAlex
 from photoreal.models.matchers.aliked import AlikedConfig
@@ -17,10 +17,10 @@ from photoreal.models.weights.tensors import load_strictly, read_state
 __all__ = [
     "WEIGHTS",
     "AlikedConfig",
+    "ClipConfig",
     "ClipEncoder",
-    "ClipImage",
-    "Dino",
-    "Dinov2Saliency",
+    "DinoConfig",
+    "Dinov2SaliencyConfig",
     "FeatureModel",
     "GeometryModel",
     "HubFiles",

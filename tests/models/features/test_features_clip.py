@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from photoreal.core import FormatError, MissingWeightsError
-from photoreal.models import ClipImage, ImageEncoder
+from photoreal.models import ClipConfig, ImageEncoder
 
 TINY = {"hidden_size": 24, "num_attention_heads": 2, "intermediate_size": 32, "projection_dim": 20}
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]
@@ -41,7 +41,7 @@ def images(count: int, height: int, width: int) -> Tensor:
 def test_vectors_are_those_of_the_library(folder: Path) -> None:
     whole = transformers.CLIPModel.from_pretrained(folder).eval()
     part = transformers.CLIPVisionModelWithProjection.from_pretrained(folder).eval()
-    encoder = ClipImage(str(folder)).load()
+    encoder = ClipConfig(str(folder)).load()
     assert isinstance(encoder, ImageEncoder)
     assert encoder.name == "real: clip"
     pictures = images(3, 32, 32)
@@ -57,12 +57,12 @@ def test_one_that_only_knows_images_is_the_same(folder: Path, tmp_path: Path) ->
     part = transformers.CLIPVisionModelWithProjection.from_pretrained(folder)
     part.save_pretrained(tmp_path / "vision")
     assert json.loads((tmp_path / "vision" / "config.json").read_text())["model_type"] == "clip_vision_model"
-    both = [ClipImage(str(path)).load()(images(2, 32, 32)) for path in (folder, tmp_path / "vision")]
+    both = [ClipConfig(str(path)).load()(images(2, 32, 32)) for path in (folder, tmp_path / "vision")]
     assert torch.equal(*both)
 
 
 def test_images_of_any_size_are_seen_whole(folder: Path) -> None:
-    encoder = ClipImage(str(folder), images_at_once=2).load()
+    encoder = ClipConfig(str(folder), images_at_once=2).load()
     pictures = images(3, 50, 90).requires_grad_()
     encoder(pictures)[:, :3].sum().backward()
     assert pictures.grad is not None
@@ -75,19 +75,19 @@ def test_images_of_any_size_are_seen_whole(folder: Path) -> None:
 
 
 def test_chunks_change_nothing(folder: Path) -> None:
-    one, many = (ClipImage(str(folder), images_at_once=count).load() for count in (1, 16))
+    one, many = (ClipConfig(str(folder), images_at_once=count).load() for count in (1, 16))
     torch.testing.assert_close(one(images(5, 40, 40)), many(images(5, 40, 40)), rtol=1e-4, atol=1e-5)
 
 
 def test_older_files_with_numbers_of_positions_are_read(folder: Path) -> None:
     path = folder / "model.safetensors"
-    wanted = ClipImage(str(folder)).load()(images(1, 32, 32))
+    wanted = ClipConfig(str(folder)).load()(images(1, 32, 32))
     numbers = {
         "vision_model.embeddings.position_ids": torch.arange(17)[None],
         "text_model.embeddings.position_ids": torch.arange(77)[None],
     }
     save_file(load_file(path) | numbers, path)
-    assert torch.equal(ClipImage(str(folder)).load()(images(1, 32, 32)), wanted)
+    assert torch.equal(ClipConfig(str(folder)).load()(images(1, 32, 32)), wanted)
 
 
 @pytest.mark.parametrize("name", ["visual_projection.weight", "vision_model.encoder.layers.1.mlp.fc2.bias"])
@@ -95,7 +95,7 @@ def test_missing_tensors_are_named(folder: Path, name: str) -> None:
     path = folder / "model.safetensors"
     save_file({key: x for key, x in load_file(path).items() if key != name}, path)
     with pytest.raises(FormatError, match=rf"'{name}' is .*\(1 of \d+ differ\)"):
-        ClipImage(str(folder)).load()
+        ClipConfig(str(folder)).load()
 
 
 @pytest.mark.parametrize("name", ["vision_model.extra", "visual_projection.bias", "logit_bias", "textual.weight"])
@@ -103,7 +103,7 @@ def test_left_over_tensors_are_named(folder: Path, name: str) -> None:
     path = folder / "model.safetensors"
     save_file(load_file(path) | {name: torch.zeros(3)}, path)
     with pytest.raises(FormatError, match=rf"'{name}' has shape \[3\]"):
-        ClipImage(str(folder)).load()
+        ClipConfig(str(folder)).load()
 
 
 def test_other_networks_and_damaged_files_are_told(folder: Path) -> None:
@@ -112,21 +112,21 @@ def test_other_networks_and_damaged_files_are_told(folder: Path) -> None:
     for changed in (fields | {"model_type": "siglip"}, fields | {"vision_config": None}, {}):
         config.write_text(json.dumps(changed))
         with pytest.raises(FormatError, match=r"config\.json is of a network '\w+', not clip or clip_vision_model"):
-            ClipImage(str(folder)).load()
+            ClipConfig(str(folder)).load()
     config.write_text(json.dumps(fields | {"vision_config": fields["vision_config"] | {"hidden_size": 25}}))
     with pytest.raises(FormatError, match=r"config\.json describes no network that can be built: .*[^\n]$"):
-        ClipImage(str(folder)).load()
+        ClipConfig(str(folder)).load()
     config.write_text(json.dumps(fields))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(FormatError, match=r"model\.safetensors is damaged"):
-        ClipImage(str(folder)).load()
+        ClipConfig(str(folder)).load()
     config.unlink()
     with pytest.raises(MissingWeightsError, match=r"config\.json, which is not there"):
-        ClipImage(str(folder)).load()
+        ClipConfig(str(folder)).load()
 
 
 def test_the_width_is_that_of_the_whole_network(folder: Path, rewrite: Callable[..., None]) -> None:
     fields = json.loads((folder / "config.json").read_text())["vision_config"]
     del fields["projection_dim"]
     rewrite(folder, vision_config=fields)
-    assert ClipImage(str(folder)).load()(images(1, 32, 32)).shape == (1, 20)
+    assert ClipConfig(str(folder)).load()(images(1, 32, 32)).shape == (1, 20)

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from photoreal.core import Features, FormatError, MissingWeightsError
-from photoreal.models import Dino, FeatureModel, PatchConfig, PatchFeatures, matching_descriptors
+from photoreal.models import DinoConfig, FeatureModel, PatchConfig, PatchFeatures, matching_descriptors
 from photoreal.models.features.dino import own_names
 from photoreal.models.features.patches import IMAGENET_DEVIATION, IMAGENET_MEAN
 
@@ -23,7 +23,7 @@ def images(count: int, height: int, width: int, seed: int = 0) -> Tensor:
 
 
 def loaded(folder: Path, *layers: int, side: int = 112, images_at_once: int = 4) -> PatchFeatures:
-    return Dino(str(folder), PatchConfig(layers, side, images_at_once)).load()
+    return DinoConfig(str(folder), PatchConfig(layers, side, images_at_once)).load()
 
 
 def test_maps_are_those_of_the_library(dino: Tiny) -> None:
@@ -172,7 +172,7 @@ def test_names_of_the_catalogue_say_what_is_real(dinov2: Tiny, monkeypatch: pyte
     _, folder = dinov2
     folder.rename(folder.with_name("dinov2-small"))
     monkeypatch.setenv("PHOTOREAL_WEIGHTS", str(folder.parent))
-    model = Dino("dinov2-small").load()
+    model = DinoConfig("dinov2-small").load()
     assert model.name == "real: facebook/dinov2-small"
     assert isinstance(model, FeatureModel)
 
@@ -291,4 +291,4 @@ def test_damaged_and_missing_files_are_told(dinov2: Tiny, tmp_path: Path) -> Non
         MissingWeightsError,
         match=r"'no-such' is neither a folder .* of the names dinov2-small, dinov2-large, dinov3-large, clip",
     ):
-        Dino("no-such").load()
+        DinoConfig("no-such").load()

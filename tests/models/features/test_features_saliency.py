@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from photoreal.core import FormatError, MissingWeightsError
-from photoreal.models import Dinov2Saliency, PatchConfig, PatchFeatures, matching_descriptors
+from photoreal.models import Dinov2SaliencyConfig, PatchConfig, PatchFeatures, matching_descriptors
 
 pytestmark = pytest.mark.weights
 
@@ -25,7 +25,7 @@ FIXTURE = json.loads(Path(__file__).with_name("dinov2_saliency.json").read_text(
 @pytest.fixture(scope="module")
 def model() -> PatchFeatures:
     try:
-        return Dinov2Saliency(PatchConfig(side=224, images_at_once=2)).load()
+        return Dinov2SaliencyConfig(PatchConfig(side=224, images_at_once=2)).load()
     except MissingWeightsError as error:
         pytest.skip(str(error))
 
@@ -78,4 +78,4 @@ def test_gradients_reach_every_pixel(model: PatchFeatures) -> None:
 
 def test_layers_are_counted_from_one_to_twelve(model: PatchFeatures) -> None:
     with pytest.raises(FormatError, match=r"DINOv2-S/14 \(saliency\) has the layers 1 to 12, and layer 13 is asked"):
-        Dinov2Saliency(PatchConfig(layers=(13,))).load()
+        Dinov2SaliencyConfig(PatchConfig(layers=(13,))).load()

@@ -22,7 +22,7 @@ _NO_WEIGHTS = ("logit_scale", "vision_model.embeddings.position_ids")
 
 
 @dataclass(frozen=True)
-class ClipImage:
+class ClipConfig:
     """CLIP's encoder of images, as published for the library transformers, with or without that of texts."""
 
     weights: str = "clip-b32"

@@ -25,7 +25,7 @@ _RENAMED = (
 
 
 @dataclass(frozen=True)
-class Dino:
+class DinoConfig:
     """DINOv2 or DINOv3, as published for the library transformers."""
 
     weights: str = "dinov2-large"
@@ -58,8 +58,8 @@ def own_names(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for old, new in _RENAMED:
             name = re.sub(old, new, name)
         # SwiGLU's two projections are published as one.
-        split = re.sub(r"\.mlp\.weights_in\.", ".mlp.{}_proj.", name)
-        parts = zip(("gate", "up"), tensor.chunk(2), strict=True) if split != name else [("", tensor)]
+        split = re.sub(r"\.mlp\.weights_in\.", ".mlp.{}_proj.", name) if tensor.ndim else name
+        parts = [("", tensor)] if split == name else zip(("gate", "up"), tensor.tensor_split(2), strict=True)
         for part, values in parts:
             if (own := split.replace("{}", part)) in state:
                 raise FormatError(f"two tensors of the checkpoint are called '{own}'")

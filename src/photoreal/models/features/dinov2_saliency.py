@@ -29,7 +29,7 @@ _TRUNK = "backbone."
 
 
 @dataclass(frozen=True)
-class Dinov2Saliency:
+class Dinov2SaliencyConfig:
     """The embedded DINOv2-S/14; use its layers 6 to 10."""
 
     patches: PatchConfig = field(default_factory=PatchConfig)
