@@ -108,6 +108,15 @@ def test_images_of_any_size_show_the_same(dinov2: Tiny) -> None:
     assert float((first * second).sum(1).min()) > 0.995
 
 
+def test_what_is_too_fine_to_see_is_seen_as_its_mean(dinov2: Tiny) -> None:
+    model = loaded(dinov2[1], 1)
+    stripes = (torch.arange(550) % 2).float().expand(1, 3, 350, 550)
+    grey = torch.full((1, 3, 350, 550), 0.5)
+    inside = (slice(None), slice(None), slice(None), slice(1, -1), slice(1, -1))
+    fine, plain = (model(picture).descriptors[inside] for picture in (stripes, grey))
+    assert float((fine - plain).norm(dim=2).max()) < 0.05 * float(plain.norm(dim=2).min())
+
+
 def test_chunks_change_nothing(dino: Tiny) -> None:
     _, folder = dino
     pictures = images(5, 60, 90)

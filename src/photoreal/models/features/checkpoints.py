@@ -95,7 +95,7 @@ def built(network: type[nn.Module], kind: type[Any], fields: Mapping[str, Any], 
     general = {field.name for field in dataclasses.fields(PretrainedConfig)}
     own = {field.name for field in dataclasses.fields(kind) if not field.name.startswith("_")} - general
     try:
-        config = kind(**{name: value for name, value in fields.items() if name in own}, attn_implementation="sdpa")
+        config = kind(**{name: value for name, value in fields.items() if name in own})
         if not isinstance(config.patch_size, int) or not isinstance(config.image_size, int):
             raise TypeError(f"patches of {config.patch_size} pixels in images of {config.image_size}")
         with torch.device("meta"):
