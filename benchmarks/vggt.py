@@ -16,15 +16,15 @@ from photoreal.models.vggt.shape import VggtShape
 GIB = 2**30
 SIZE = (518, 392)
 """Height and width of a photo of 4 : 3 as the network sees it."""
-SMALL = (252, 182)
+SMALL = (126, 98)
 """Photos on which memory is compared: its share does not depend on their size."""
 
 
 def vggt(*, quick: bool) -> list[Figure]:
     """By photos of 518x392: seconds and memory beside the weights; and what keeping every layer would cost."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    counts, few, many = ((1, 2), 2, 4) if quick else ((1, 2, 4, 8), 12, 24)
-    size, small = ((140, 98), (70, 56)) if quick else (SIZE, SMALL)
+    counts, few, many = ((1, 2), 4, 12) if quick else ((1, 2, 4), 16, 48)
+    size, small = ((140, 98), SMALL) if quick else (SIZE, SMALL)
     figures: list[Figure] = []
     for count in counts:
         found = _alone(device, size, (count,), "read")[0]

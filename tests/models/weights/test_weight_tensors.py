@@ -86,6 +86,7 @@ def test_a_network_takes_the_tensors_themselves() -> None:
     [
         ({"weight": STATE["weight"]}, r"'bias' is missing, and the network has shape \[2\] \(1 of 2 differ\)"),
         (STATE | {"scale": STATE["bias"]}, r"'scale' has shape \[2\], and the network has none"),
+        (STATE | {"bias": torch.tensor([1, 2])}, r"'bias' is torch\.int64, not torch\.float32"),
         (STATE | {"weight": STATE["weight"].T}, r"'weight' has shape \[3, 2\], and the network has shape \[2, 3\]"),
     ],
 )

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-_PART = 4096
+_PART = 1024
 """Tokens whose wide intermediate values exist at one time."""
 
 

@@ -69,6 +69,9 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], what: str) -> 
             f"{what} do not fit the network: '{first}' {_told(found.get(first), 'is missing')}, "
             f"and the network {_told(wanted.get(first), 'has none')} ({len(wrong)} of {len(wanted)} differ)"
         )
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() != state[name].is_floating_point():
+            raise FormatError(f"{what} do not fit the network: '{name}' is {state[name].dtype}, not {tensor.dtype}")
     module.load_state_dict(dict(state), strict=True, assign=True)
 
 
