@@ -7,6 +7,7 @@ from photoreal.models.features.dinov2_saliency import Dinov2SaliencyConfig
 from photoreal.models.features.patches import PatchConfig, PatchFeatures, matching_descriptors
 from photoreal.models.lpips import LpipsAlex
 from photoreal.models.matchers.aliked import AlikedConfig
+from photoreal.models.matchers.loftr import EfficientLoftrConfig
 from photoreal.models.matchers.xfeat import XFeatConfig
 from photoreal.models.protocols import FeatureModel, GeometryModel, ImageEncoder, Matcher, PerceptualNetwork
 from photoreal.models.weights.catalogue import WEIGHTS, HubFiles, PackageFile, Weights
@@ -21,6 +22,7 @@ __all__ = [
     "ClipEncoder",
     "DinoConfig",
     "Dinov2SaliencyConfig",
+    "EfficientLoftrConfig",
     "FeatureModel",
     "GeometryModel",
     "HubFiles",

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from photoreal.models.matchers.features import Detected, Detector
-from photoreal.models.matchers.glue import load_glue
+from photoreal.models.matchers.glue import GlueShape, load_glue
 from photoreal.models.matchers.pairing import FeatureMatcher
 from photoreal.models.matchers.turning import Rotations
 from photoreal.models.weights import load_strictly, locate, read_state
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kornia.feature import ALIKED
 
 _CHANNELS = 128
+_LIGHTGLUE = GlueShape(_CHANNELS, width=256, layers=9, heads=4, stop=0.95, drop=0.99)
 
 
 @dataclass(frozen=True)
@@ -42,32 +43,18 @@ class AlikedConfig:
             MissingWeightsError: its weights are not on this machine.
             FormatError: they do not fit the networks.
         """
-        from kornia.feature import ALIKED, LightGlue
+        from kornia.feature import ALIKED
 
         features, matching = read_state(locate("aliked-n16")), read_state(locate("lightglue-aliked"))
         network = ALIKED("aliked-n16", -1, self.detection_threshold)
         # The steps within the window in which a place is refined: a constant, which no checkpoint holds.
-        load_strictly(network, {"dkd.hw_grid": network.dkd.hw_grid} | features, "the weights of ALIKED")
+        load_strictly(network, {"dkd.hw_grid": network.dkd.get_buffer("hw_grid")} | features, "the weights of ALIKED")
         network.requires_grad_(requires_grad=False).eval().to(device)
         place = torch.device(device)
-        return FeatureMatcher(
-            Detector(
-                partial(_detect, network, self.detection_threshold),
-                _CHANNELS,
-                1,
-                self.max_side,
-                self.max_features,
-                place,
-            ),
-            load_glue(
-                LightGlue(None, input_dim=_CHANNELS),
-                matching,
-                "the weights of LightGlue",
-                device=place,
-                threshold=self.match_threshold,
-            ),
-            self.rotations,
-        )
+        glue = load_glue(_LIGHTGLUE, matching, "the weights of LightGlue", device=place, threshold=self.match_threshold)
+        find = partial(_detect, network, self.detection_threshold)
+        detector = Detector(find, _CHANNELS, 1, self.max_side, self.max_features, place)
+        return FeatureMatcher(detector, glue, self.rotations)
 
 
 def _detect(network: "ALIKED", threshold: float, image: Float[Tensor, "3 h w"]) -> Detected:

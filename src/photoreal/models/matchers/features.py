@@ -82,7 +82,7 @@ def find_features(photos: Photos, index: int, detector: Detector, *, turns: int 
     found = detector.find(image)
     upright = unturned(found.places, turns, (sight.image.shape[1], sight.image.shape[2]))
     pixels = sight.corner + sight.scale * upright
-    kept = _lie_in(mask.to(pixels.device), pixels).nonzero()[: detector.max_features, 0]
+    kept = lie_in(mask.to(pixels.device), pixels).nonzero()[: detector.max_features, 0]
     size = pixels.new_tensor([image.shape[2], image.shape[1]])
     return LocalFeatures(pixels[kept], found.places[kept], size, found.descriptors[kept])
 
@@ -111,7 +111,7 @@ def _sight(photo: UInt8[Tensor, "3 H W"], box: tuple[int, int, int, int], detect
     return _Sight(image.clamp(0, 1), part.new_tensor([left, top]), scale)
 
 
-def _lie_in(mask: Bool[Tensor, "H W"], pixels: Float[Tensor, "N 2"]) -> Bool[Tensor, " N"]:
+def lie_in(mask: Bool[Tensor, "H W"], pixels: Float[Tensor, "N 2"]) -> Bool[Tensor, " N"]:
     """Whether the pixel around each place is True."""
     column = pixels[:, 0].long().clamp(0, mask.shape[1] - 1)
     row = pixels[:, 1].long().clamp(0, mask.shape[0] - 1)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,8 +18,24 @@ if TYPE_CHECKING:
 Glue = Callable[[LocalFeatures, LocalFeatures], Matches]
 
 
+@dataclass(frozen=True)
+class GlueShape:
+    """The size of a LightGlue and how it saves time."""
+
+    channels: int
+    """Length of a descriptor."""
+    width: int
+    """Of the network's own vectors."""
+    layers: int
+    heads: int
+    stop: float
+    """No more layers follow once this share of the features is sure of its match; -1: all always do."""
+    drop: float
+    """Features that surely have no match, with one minus this as the limit, take no part in later layers."""
+
+
 def load_glue(
-    network: "LightGlue", state: Mapping[str, Tensor], what: str, *, device: torch.device, threshold: float
+    shape: GlueShape, state: Mapping[str, Tensor], what: str, *, device: torch.device, threshold: float
 ) -> Glue:
     """A matcher of features whose matches have a confidence above `threshold`.
 
@@ -28,9 +45,20 @@ def load_glue(
     Raises:
         FormatError: the weights do not fit the network.
     """
-    network.conf.filter_threshold = threshold
+    from kornia.feature import LightGlue
+
+    network = LightGlue(
+        None,  # pyright: ignore[reportArgumentType] - documented: fetch no weights
+        input_dim=shape.channels,
+        descriptor_dim=shape.width,
+        n_layers=shape.layers,
+        num_heads=shape.heads,
+        depth_confidence=shape.stop,
+        width_confidence=shape.drop,
+        filter_threshold=threshold,
+    )
     # Thresholds of early stopping: the network computes them from its number of layers, and no checkpoint holds them.
-    derived = {"confidence_thresholds": network.confidence_thresholds}
+    derived = {"confidence_thresholds": network.get_buffer("confidence_thresholds")}
     load_strictly(network, derived | {_layer_first(name): tensor for name, tensor in state.items()}, what)
     network.requires_grad_(requires_grad=False).eval().to(device)
     return lambda first, second: _matched(network, first, second)

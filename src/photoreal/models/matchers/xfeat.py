@@ -11,7 +11,7 @@ from torch import Tensor
 
 from photoreal.core import FormatError
 from photoreal.models.matchers.features import Detected, Detector
-from photoreal.models.matchers.glue import load_glue
+from photoreal.models.matchers.glue import GlueShape, load_glue
 from photoreal.models.matchers.pairing import FeatureMatcher
 from photoreal.models.matchers.turning import Rotations
 from photoreal.models.weights import load_strictly, locate, read_state
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kornia.feature import XFeat
 
 _CHANNELS = 64
+_LIGHTERGLUE = GlueShape(_CHANNELS, width=96, layers=6, heads=1, stop=-1, drop=0.95)
 _ALL = 20_000
 """More places than this no photo is asked for, before those off the mask are dropped."""
 
@@ -46,33 +47,22 @@ class XFeatConfig:
             MissingWeightsError: its weights are not on this machine.
             FormatError: they do not fit the networks.
         """
-        from kornia.feature import LightGlue, XFeat
+        from kornia.feature import XFeat
 
         features, matching = read_state(locate("xfeat")), read_state(locate("lighterglue-xfeat"))
         network = XFeat(_ALL, self.detection_threshold)
         load_strictly(network.net, features, "the weights of XFeat")
         network.requires_grad_(requires_grad=False).eval().to(device)
-        glue = LightGlue(
-            None,
-            input_dim=_CHANNELS,
-            descriptor_dim=96,
-            n_layers=6,
-            num_heads=1,
-            depth_confidence=-1,
-            width_confidence=0.95,
-        )
         place = torch.device(device)
-        return FeatureMatcher(
-            Detector(partial(_detect, network), _CHANNELS, 32, self.max_side, self.max_features, place),
-            load_glue(
-                glue,
-                _matcher_part(matching),
-                "the weights of LighterGlue",
-                device=place,
-                threshold=self.match_threshold,
-            ),
-            self.rotations,
+        glue = load_glue(
+            _LIGHTERGLUE,
+            _matcher_part(matching),
+            "the weights of LighterGlue",
+            device=place,
+            threshold=self.match_threshold,
         )
+        detector = Detector(partial(_detect, network), _CHANNELS, 32, self.max_side, self.max_features, place)
+        return FeatureMatcher(detector, glue, self.rotations)
 
 
 def _matcher_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
