@@ -37,7 +37,7 @@ class XFeatConfig:
     """The network must give a place at least this probability of being distinct."""
     match_threshold: float = 0.1
     """Matches of lower confidence are dropped."""
-    rotations: Rotations = "as_is"
+    rotations: Rotations = "quarter"
     """Whether photos are turned by quarters until they stand alike."""
 
     def load(self, device: torch.device | str = "cpu") -> FeatureMatcher:
