@@ -8,7 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+<<<<<<< HEAD
 from photoreal.core import FormatError
+=======
+from photoreal.core import FormatError, Matches
+>>>>>>> 7da697f (A picture of two photos and the matches between them)
 from photoreal.view.pictures import (
     ERROR_CEILING,
     Picture,
@@ -16,7 +20,11 @@ from photoreal.view.pictures import (
     embed_file,
     error_map,
     heat,
+<<<<<<< HEAD
     pca_colours,
+=======
+    match_picture,
+>>>>>>> 7da697f (A picture of two photos and the matches between them)
     read_pixels,
 )
 
@@ -92,6 +100,7 @@ def test_error_map_is_the_mean_difference_and_keeps_off_the_mask() -> None:
     assert found[3].bool().equal(mask)
 
 
+<<<<<<< HEAD
 def test_principal_components_become_colours_of_falling_variance() -> None:
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(2, 3, 20, 30, generator=generator) * torch.tensor([9.0, 4.0, 2.0])[:, None, None]
@@ -131,3 +140,44 @@ def test_what_has_no_three_components_is_grey_in_the_others(channels: int) -> No
     assert float(red[0, 0]) == 0
     assert float(red[-1, -1]) == 1
     assert all(torch.equal(channel, torch.full((4, 5), 0.5)) for channel in others)
+=======
+def matches(first: list[list[float]], second: list[list[float]], confidence: list[float]) -> Matches:
+    return Matches(torch.tensor(first), torch.tensor(second), torch.tensor(confidence))
+
+
+def grey(height: int, width: int, level: int) -> torch.Tensor:
+    return torch.full((3, height, width), level, dtype=torch.uint8)
+
+
+def test_photos_of_two_sizes_stand_side_by_side() -> None:
+    none = Matches(torch.zeros(0, 2), torch.zeros(0, 2), torch.zeros(0))
+    picture = match_picture(grey(20, 30, 50), grey(40, 10, 90), none)
+    assert picture.shape == (3, 40, 40)
+    assert bool((picture[:, :20, :30] == 50).all())
+    assert bool((picture[:, :, 30:] == 90).all())
+    assert bool((picture[:, 20:, :30] == 0).all())
+
+
+def test_a_line_joins_the_places_in_the_colour_of_the_confidence() -> None:
+    found = matches([[10.5, 8.5]], [[20.5, 8.5]], [1.0])
+    picture = match_picture(grey(16, 30, 0), grey(16, 30, 0), found)
+    surest = heat(torch.ones(1, 1))[:, 0, 0]
+    drawn = (picture == surest[:, None, None]).all(0)
+    assert bool(drawn[8, 10:51].all())
+    assert not bool(drawn[8, :8].any() or drawn[8, 53:].any() or drawn[:6].any() or drawn[11:].any())
+
+
+def test_surer_matches_are_lighter_and_lie_on_top() -> None:
+    found = matches([[5.5, 5.5], [5.5, 5.5]], [[5.5, 5.5], [5.5, 5.5]], [0.9, 0.1])
+    assert torch.equal(
+        match_picture(grey(12, 12, 0), grey(12, 12, 0), found),
+        match_picture(grey(12, 12, 0), grey(12, 12, 0), found.map(lambda tensor: tensor[:1])),
+    )
+
+
+def test_no_more_lines_are_drawn_than_asked_for() -> None:
+    rows = [[2.5, 4.0 * k + 4.5] for k in range(20)]
+    found = matches(rows, rows, [0.5] * 20)
+    picture = match_picture(grey(90, 20, 0), grey(90, 20, 0), found, most=5)
+    assert int((picture[:, :, 12].float().sum(0) > 0).sum()) == 5
+>>>>>>> 7da697f (A picture of two photos and the matches between them)

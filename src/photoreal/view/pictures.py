@@ -1,4 +1,4 @@
-"""Pictures small enough to live inside a page, as data URIs."""
+"""Pictures for a page: errors as heat, matches as lines, and all of them small and as data URIs."""
 
 import base64
 import io
@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 
-from photoreal.core import FormatError
+from photoreal.core import FormatError, Matches
 
 ERROR_CEILING = 0.2
 """The mean absolute difference of sRGB values in [0, 1] that has the brightest colour of the error map."""
 
 _HEAT = ((14, 14, 26), (46, 26, 92), (124, 32, 112), (206, 62, 78), (246, 138, 56), (252, 232, 156))
 """Colours at equal steps from no error to the ceiling, of rising lightness."""
+_DARKEST_LINE = 0.25
+"""The level of heat of a match without confidence: darker lines could not be seen on a dark photo."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def heat_colours() -> list[str]:
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in _HEAT]
 
 
+<<<<<<< HEAD
 def pca_colours(features: Float[Tensor, "V C h w"]) -> Float[Tensor, "V 3 h w"]:
     """Descriptors as colours in [0, 1]: red, green and blue are their first three principal components over all views.
 
@@ -112,6 +115,42 @@ def pca_colours(features: Float[Tensor, "V C h w"]) -> Float[Tensor, "V 3 h w"]:
     colours = torch.where(real, (along - low) / (high - low).clamp_min(1e-300), 0.5).clamp(0, 1)
     padded = torch.nn.functional.pad(colours, (0, 3 - len(first)), value=0.5)
     return padded.reshape(views, height, width, 3).movedim(-1, 1).to(features.dtype)
+=======
+def match_picture(
+    first: UInt8[Tensor, "3 H W"], second: UInt8[Tensor, "3 h w"], matches: Matches, *, most: int = 200
+) -> UInt8[Tensor, "3 P Q"]:
+    """The photos side by side, the first left, each match a line from violet (no confidence) to pale yellow (all).
+
+    Args:
+        most: at most so many matches are drawn, evenly chosen from all; the surest lie on top.
+    """
+    height, width = max(first.shape[1], second.shape[1]), first.shape[2] + second.shape[2]
+    canvas = torch.zeros(3, height, width, dtype=torch.uint8)
+    canvas[:, : first.shape[1], : first.shape[2]] = first.cpu()
+    canvas[:, : second.shape[1], first.shape[2] :] = second.cpu()
+    picture = Image.fromarray(canvas.permute(1, 2, 0).contiguous().numpy())
+    _draw(ImageDraw.Draw(picture), _chosen(matches.to("cpu"), most), first.shape[2])
+    return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(height, width, 3).permute(2, 0, 1)
+
+
+def _chosen(matches: Matches, most: int) -> Matches:
+    """At most so many of the matches, from the least to the most sure."""
+    order = matches.confidence.argsort(stable=True)
+    if len(order) > most:
+        order = order[torch.linspace(0, len(order) - 1, most).round().long()]
+    return matches.map(lambda tensor: tensor[order])
+
+
+def _draw(draw: ImageDraw.ImageDraw, matches: Matches, shift: int) -> None:
+    """The second photo's left side is at column `shift`."""
+    colours = heat(_DARKEST_LINE + (1 - _DARKEST_LINE) * matches.confidence[None])[:, 0].T.tolist()
+    # The drawing counts pixels from the first one's centre.
+    starts, ends = (matches.first - 0.5).tolist(), (matches.second - 0.5 + torch.tensor([shift, 0])).tolist()
+    for (x0, y0), (x1, y1), colour in zip(starts, ends, colours, strict=True):
+        draw.line((x0, y0, x1, y1), fill=tuple(colour), width=1)
+        for x, y in ((x0, y0), (x1, y1)):
+            draw.ellipse((x - 2, y - 2, x + 2, y + 2), outline=tuple(colour))
+>>>>>>> 7da697f (A picture of two photos and the matches between them)
 
 
 def data_uri(content: bytes, media_type: str) -> str:

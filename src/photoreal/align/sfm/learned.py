@@ -15,7 +15,7 @@ from photoreal.align.sfm.matching import MatchGraph, read_graph, verification_op
 from photoreal.align.sfm.pairs import Pair
 from photoreal.align.sfm.project import Project, copied
 from photoreal.core import Matches, Photos
-from photoreal.models import AlikedConfig, Matcher, XFeatConfig
+from photoreal.models import AlikedConfig, EfficientLoftrConfig, Matcher, XFeatConfig
 
 MatcherName = Literal["auto", "sift", "xfeat", "aliked", "loftr"]
 """sift: SIFT alone; xfeat, aliked, loftr: its matches and those of a network; auto: SIFT, and aliked's where SIFT
@@ -30,6 +30,8 @@ class NetworkConfig:
     """The quick one."""
     aliked: AlikedConfig = field(default_factory=lambda: AlikedConfig(rotations="quarter"))
     """The sure one."""
+    loftr: EfficientLoftrConfig = field(default_factory=EfficientLoftrConfig)
+    """The one without features; its weights come from a hub."""
 
 
 def load_matcher(name: Literal["xfeat", "aliked", "loftr"], config: NetworkConfig) -> Matcher:
@@ -39,7 +41,7 @@ def load_matcher(name: Literal["xfeat", "aliked", "loftr"], config: NetworkConfi
         MissingWeightsError: its weights are not on this machine.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return {"xfeat": config.xfeat, "aliked": config.aliked}[name].load(device)
+    return {"xfeat": config.xfeat, "aliked": config.aliked, "loftr": config.loftr}[name].load(device)
 
 
 def add_matches(
