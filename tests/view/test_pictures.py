@@ -8,11 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-<<<<<<< HEAD
-from photoreal.core import FormatError
-=======
 from photoreal.core import FormatError, Matches
->>>>>>> 7da697f (A picture of two photos and the matches between them)
 from photoreal.view.pictures import (
     ERROR_CEILING,
     Picture,
@@ -20,11 +16,8 @@ from photoreal.view.pictures import (
     embed_file,
     error_map,
     heat,
-<<<<<<< HEAD
-    pca_colours,
-=======
     match_picture,
->>>>>>> 7da697f (A picture of two photos and the matches between them)
+    pca_colours,
     read_pixels,
 )
 
@@ -100,7 +93,6 @@ def test_error_map_is_the_mean_difference_and_keeps_off_the_mask() -> None:
     assert found[3].bool().equal(mask)
 
 
-<<<<<<< HEAD
 def test_principal_components_become_colours_of_falling_variance() -> None:
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(2, 3, 20, 30, generator=generator) * torch.tensor([9.0, 4.0, 2.0])[:, None, None]
@@ -140,7 +132,8 @@ def test_what_has_no_three_components_is_grey_in_the_others(channels: int) -> No
     assert float(red[0, 0]) == 0
     assert float(red[-1, -1]) == 1
     assert all(torch.equal(channel, torch.full((4, 5), 0.5)) for channel in others)
-=======
+
+
 def matches(first: list[list[float]], second: list[list[float]], confidence: list[float]) -> Matches:
     return Matches(torch.tensor(first), torch.tensor(second), torch.tensor(confidence))
 
@@ -180,4 +173,3 @@ def test_no_more_lines_are_drawn_than_asked_for() -> None:
     found = matches(rows, rows, [0.5] * 20)
     picture = match_picture(grey(90, 20, 0), grey(90, 20, 0), found, most=5)
     assert int((picture[:, :, 12].float().sum(0) > 0).sum()) == 5
->>>>>>> 7da697f (A picture of two photos and the matches between them)

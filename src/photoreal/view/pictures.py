@@ -93,7 +93,6 @@ def heat_colours() -> list[str]:
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in _HEAT]
 
 
-<<<<<<< HEAD
 def pca_colours(features: Float[Tensor, "V C h w"]) -> Float[Tensor, "V 3 h w"]:
     """Descriptors as colours in [0, 1]: red, green and blue are their first three principal components over all views.
 
@@ -115,7 +114,8 @@ def pca_colours(features: Float[Tensor, "V C h w"]) -> Float[Tensor, "V 3 h w"]:
     colours = torch.where(real, (along - low) / (high - low).clamp_min(1e-300), 0.5).clamp(0, 1)
     padded = torch.nn.functional.pad(colours, (0, 3 - len(first)), value=0.5)
     return padded.reshape(views, height, width, 3).movedim(-1, 1).to(features.dtype)
-=======
+
+
 def match_picture(
     first: UInt8[Tensor, "3 H W"], second: UInt8[Tensor, "3 h w"], matches: Matches, *, most: int = 200
 ) -> UInt8[Tensor, "3 P Q"]:
@@ -150,7 +150,6 @@ def _draw(draw: ImageDraw.ImageDraw, matches: Matches, shift: int) -> None:
         draw.line((x0, y0, x1, y1), fill=tuple(colour), width=1)
         for x, y in ((x0, y0), (x1, y1)):
             draw.ellipse((x - 2, y - 2, x + 2, y + 2), outline=tuple(colour))
->>>>>>> 7da697f (A picture of two photos and the matches between them)
 
 
 def data_uri(content: bytes, media_type: str) -> str:
