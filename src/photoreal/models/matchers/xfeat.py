@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kornia.feature import XFeat
 
 _CHANNELS = 64
-_LIGHTERGLUE = GlueShape(_CHANNELS, width=96, layers=6, heads=1, stop=-1, drop=0.95)
+_LIGHTERGLUE = GlueShape(_CHANNELS, width=96, layers=6, heads=1, stop=-1.0, drop=0.95)
 _ALL = 20_000
 """More places than this no photo is asked for, before those off the mask are dropped."""
 
