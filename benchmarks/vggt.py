@@ -10,8 +10,8 @@ import torch
 
 from benchmarks.figures import Figure
 from photoreal.core import drained
-from photoreal.models.vggt.network import VggtNetwork
-from photoreal.models.vggt.shape import VggtShape
+from photoreal.models.vggt.network.shape import VggtShape
+from photoreal.models.vggt.network.vggt_network import VggtNetwork
 
 GIB = 2**30
 SIZE = (518, 392)

@@ -59,7 +59,8 @@ def reconstruct(
     source, out = source.resolve(), out.resolve()
     detect(source)  # a folder is not begun for nothing
     given = [source_fingerprint(path, without=out) for path in (source, config.read.masks) if path is not None]
-    solved = fingerprint("solve", given, config.read, config.video, config.matcher, config.sfm)
+    found = (config.geometry, config.matcher, config.sfm, config.vggt)
+    solved = fingerprint("solve", given, config.read, config.video, *found)
     with claim(out, str(source), policy=policy) as former:
         record = former or RunRecord(__version__, str(source))
         record = dataclasses.replace(record, preset=preset, options=plain(config), seed=config.seed)

@@ -4,8 +4,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from photoreal.align.orient import CAMERA_DISTANCE, oriented_from_world, turned_cameras, up_direction
-from photoreal.core import Cameras, fit_similarity, look_at, project, rigid, rotation_from_vector, transform_points
+from photoreal.align.orient import CAMERA_DISTANCE, oriented_from_world, up_direction
+from photoreal.core import (
+    Cameras,
+    fit_similarity,
+    look_at,
+    project,
+    rigid,
+    rotation_from_vector,
+    transform_points,
+    turned_cameras,
+)
 
 UP = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
 

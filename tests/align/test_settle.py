@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from photoreal.align import settled
-from photoreal.align.orient import turned_cameras
 from photoreal.core import (
     AlignmentError,
     Depths,
@@ -14,6 +13,7 @@ from photoreal.core import (
     rigid,
     rotation_from_vector,
     similarity_scale,
+    turned_cameras,
     unproject,
 )
 from photoreal.synth import ToyGeometry, ToyScene, toy_scene

@@ -1,7 +1,7 @@
 """Cameras from photographs: SIFT features and those of networks, verified matches, and structure from motion that tries
 again in other ways when it registers too little; the world it returns is upright, centred and of a usual size."""
 
-from photoreal.align.orient import oriented_from_world, turned_cameras, up_direction
+from photoreal.align.orient import oriented_from_world, up_direction
 from photoreal.align.scale import MetricScale, metric_scale
 from photoreal.align.settle import settled
 from photoreal.align.sfm.diagnosis import LeftOut
@@ -27,6 +27,5 @@ __all__ = [
     "settled",
     "solve",
     "triangulate",
-    "turned_cameras",
     "up_direction",
 ]

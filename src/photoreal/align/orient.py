@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from photoreal.core import rigid, similarity_scale
+from photoreal.core import rigid
 
 CAMERA_DISTANCE = 2.0
 """Median distance of the cameras from the origin."""
@@ -53,14 +53,3 @@ def _frame(up: Tensor, forward: Tensor, spare: Tensor) -> Float[Tensor, "3 3"]:
         level = torch.linalg.cross(up, spare)
     y = torch.nn.functional.normalize(level, dim=0)
     return torch.stack([torch.linalg.cross(y, up), y, up])
-
-
-def turned_cameras(
-    cam_from_world: Float[Tensor, "V 4 4"], new_from_world: Float[Tensor, "4 4"]
-) -> Float[Tensor, "V 4 4"]:
-    """The same cameras in the world that a similarity leads to; camera axes keep their unit length."""
-    scale = similarity_scale(new_from_world)
-    rotation = new_from_world[:3, :3] / scale
-    rotations = cam_from_world[:, :3, :3] @ rotation.T
-    translations = scale * cam_from_world[:, :3, 3] - (rotations @ new_from_world[:3, 3:]).squeeze(-1)
-    return rigid(rotations, translations)

@@ -2,7 +2,7 @@
 
 import torch
 
-from photoreal.align.orient import oriented_from_world, turned_cameras
+from photoreal.align.orient import oriented_from_world
 from photoreal.core import (
     AlignmentError,
     Cameras,
@@ -12,6 +12,7 @@ from photoreal.core import (
     rigid,
     similarity_scale,
     transform_points,
+    turned_cameras,
     unproject,
 )
 

@@ -30,6 +30,7 @@ from photoreal.core.transforms import (
     similarity_scale,
     skew,
     transform_points,
+    turned_cameras,
 )
 from photoreal.core.value import Value
 
@@ -74,6 +75,7 @@ __all__ = [
     "skew",
     "srgb_from_linear",
     "transform_points",
+    "turned_cameras",
     "unit_from_bytes",
     "unproject",
     "world_rays",

@@ -89,6 +89,17 @@ def similarity_scale(target_from_source: Float[Tensor, "4 4"]) -> float:
     return float(torch.linalg.det(target_from_source[:3, :3]).abs() ** (1 / 3))
 
 
+def turned_cameras(
+    cam_from_world: Float[Tensor, "V 4 4"], new_from_world: Float[Tensor, "4 4"]
+) -> Float[Tensor, "V 4 4"]:
+    """The same cameras in the world that a similarity leads to; camera axes keep their unit length."""
+    scale = similarity_scale(new_from_world)
+    rotation = new_from_world[:3, :3] / scale
+    rotations = cam_from_world[:, :3, :3] @ rotation.T
+    translations = scale * cam_from_world[:, :3, 3] - (rotations @ new_from_world[:3, 3:]).squeeze(-1)
+    return rigid(rotations, translations)
+
+
 def look_at(
     centre: Float[Tensor, "*batch 3"], target: Float[Tensor, "*batch 3"], up: Float[Tensor, " 3"]
 ) -> Float[Tensor, "*batch 4 4"]:

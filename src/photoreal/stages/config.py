@@ -6,10 +6,14 @@ from typing import Literal
 from photoreal.align import DRAFT_SFM, MatcherName, SfmConfig
 from photoreal.io import GlbConfig, ReadConfig, VideoConfig
 from photoreal.mesh import SurfaceConfig, TextureConfig
+from photoreal.models import VggtConfig
 from photoreal.splat import DensityConfig, FitConfig
 
 Preset = Literal["draft", "standard", "best"]
 """draft: minutes on a laptop; standard: what to use; best: hours on a CPU."""
+
+GeometryName = Literal["sfm", "vggt"]
+"""What says of photographs where they were taken from and what is how far."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,14 @@ class ReconstructConfig:
     """Reading photographs."""
     video: VideoConfig = field(default_factory=VideoConfig)
     """Choosing frames of a video."""
+    geometry: GeometryName = "sfm"
+    """What finds cameras: sfm, structure from motion; vggt, a network that also gives depth (its weights are 5 GB and
+    not for commercial use: photoreal weights get vggt-1b)."""
+    vggt: VggtConfig = field(default_factory=VggtConfig)
+    """The network VGGT."""
     matcher: MatcherName = "auto"
     """What finds the same places in two photographs: sift; a network besides it (xfeat quick, aliked sure, loftr from a
-    hub); auto: sift, and aliked where photos stay without a camera or see little of each other."""
+    hub); auto: sift, and xfeat where photos stay without a camera or see little of each other, then aliked."""
     sfm: SfmConfig = field(default_factory=SfmConfig)
     """Finding cameras."""
     scale: ScaleConfig = field(default_factory=ScaleConfig)

@@ -3,6 +3,8 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 
+import torch
+
 from photoreal.align import solve
 from photoreal.core import Geometry, Photos, Step
 from photoreal.models import GeometryModel
@@ -17,7 +19,11 @@ def geometry_model(config: ReconstructConfig) -> GeometryModel:
     Raises:
         MissingWeightsError: its weights are not on this machine.
     """
-    return SfmGeometry(config)
+    match config.geometry:
+        case "sfm":
+            return SfmGeometry(config)
+        case "vggt":
+            return config.vggt.load("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True)

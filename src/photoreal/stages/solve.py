@@ -8,7 +8,7 @@ from tempfile import gettempdir
 
 import torch
 
-from photoreal.align import SfmConfig, Solution, solve, triangulate
+from photoreal.align import Solution, settled, solve, triangulate
 from photoreal.core import CaptureError, Photos, SceneError, Tracks
 from photoreal.io import (
     LeftOutRecord,
@@ -22,23 +22,30 @@ from photoreal.io import (
     read_photos,
     read_video,
     write_capture,
+    write_depths,
 )
 from photoreal.stages.config import ReconstructConfig
+from photoreal.stages.geometry import geometry_model
 from photoreal.stages.ledger import Work
 from photoreal.stages.progress import Outcome, Progress, told
 from photoreal.stages.scale import gps_figures
 
 CAMERA_FILES = ("images", "sparse", "transforms.json", "points.ply", "capture.json")
 """What a scene folder holds once its cameras are known; `masks` only where some pixel is masked."""
+DEPTH_FILE = "depths.safetensors"
+"""What it holds besides if a geometry model found them."""
 ENOUGH_POINTS = 100
 """Fewer say too little of where things are."""
+
+_POINTS = 60_000
+_NO_TRACKS = Tracks(torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long), torch.empty(0, 2))
 
 
 def solve_stage(folder: Path, source: Path, config: ReconstructConfig) -> Work:
     """Afterwards the folder holds undistorted photos with their cameras and points.
 
     Datasets bring their cameras along, and without points these are triangulated; for photographs and videos both are
-    found by structure from motion.
+    found by structure from motion, or by the geometry model that the options name, which gives depths as well.
 
     Raises:
         CaptureError: there is nothing to read.
@@ -46,12 +53,15 @@ def solve_stage(folder: Path, source: Path, config: ReconstructConfig) -> Work:
         SceneError: the disk is full or cannot be written.
     """
     kind = detect(source)
+    (folder / DEPTH_FILE).unlink(missing_ok=True)
     yield Progress("solve", f"reading {_NOUNS[kind]}", 0, 0)
     if kind == "colmap" or kind == "nerfstudio":
         reading = (read_colmap if kind == "colmap" else read_nerfstudio)(source, config.read)
-        return (yield from _keep_posed(folder, reading, kind, config.sfm))
+        return (yield from _keep_posed(folder, reading, kind, config))
     reading = read_video(source, config.video, max_side=config.read.max_side) if kind == "video" else None
     reading = reading or read_photos(source, config.read)
+    if config.geometry != "sfm":
+        return (yield from _keep_geometry(folder, reading, config))
     _check_several(reading)
     with _working_files():
         solution = yield from told("solve", solve(reading.photos, config.sfm, matcher=config.matcher))
@@ -88,6 +98,31 @@ def _working_files() -> Generator[None]:
         ) from error
 
 
+def _keep_geometry(
+    folder: Path, reading: PhotoReading, config: ReconstructConfig
+) -> Generator[Progress, None, Outcome]:
+    """What a geometry model says of the photos, in an upright world; its depths beside it, and points of them."""
+    model = geometry_model(config)
+    geometry = yield from told("solve", model(reading.photos))
+    geometry, points = settled(geometry, points=_POINTS, seed=config.seed)
+    write_capture(folder, geometry.capture, points, _NO_TRACKS)
+    known = geometry.depths.known
+    write_depths(folder, geometry.depths.map(lambda values: torch.where(known, values, torch.zeros(()))))
+    gps, notes = gps_figures(geometry.capture, reading.places)
+    return Outcome(
+        geometry.model,
+        figures={
+            "photos": float(len(reading.photos) + len(reading.skipped)),
+            "registered": float(len(geometry)),
+            "points": float(len(points)),
+            "depth_confidence": float(geometry.depths.confidence[known].median()),
+            **gps,
+        },
+        notes=(f"depth of {geometry.gauge.replace('_', '-')} gauge is in {DEPTH_FILE}", *notes),
+        record={"photos": list(geometry.capture.photos.names), "left_out": _left_out(reading.skipped)},
+    )
+
+
 def _keep_solved(folder: Path, reading: PhotoReading, solution: Solution) -> Outcome:
     left_out = _left_out(reading.skipped) + [
         LeftOutRecord(name=item.name, reason=item.reason) for item in solution.left_out
@@ -109,17 +144,16 @@ def _keep_solved(folder: Path, reading: PhotoReading, solution: Solution) -> Out
 
 
 def _keep_posed(
-    folder: Path, reading: PosedReading, kind: SourceKind, config: SfmConfig
+    folder: Path, reading: PosedReading, kind: SourceKind, config: ReconstructConfig
 ) -> Generator[Progress, None, Outcome]:
-    points, tracks = (
-        reading.points,
-        Tracks(torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long), torch.empty(0, 2)),
-    )
+    points, tracks = reading.points, _NO_TRACKS
     notes: tuple[str, ...] = ()
-    if len(points) < ENOUGH_POINTS and config.triangulate:
+    if config.geometry != "sfm":
+        notes = (f"--geometry {config.geometry} is not used: the dataset brings its cameras",)
+    if len(points) < ENOUGH_POINTS and config.sfm.triangulate:
         with _working_files():
-            found, sightings = yield from told("solve", triangulate(reading.capture, config))
-        notes = (f"{len(points)} points came with the cameras; {len(found)} were triangulated from the photos",)
+            found, sightings = yield from told("solve", triangulate(reading.capture, config.sfm))
+        notes = (*notes, f"{len(points)} points came with the cameras; {len(found)} were triangulated from the photos")
         if len(found) > len(points):
             points, tracks = found, sightings
     write_capture(folder, reading.capture, points, tracks)

@@ -90,11 +90,11 @@ def test_photos_that_sift_cannot_match_get_cameras_by_a_matcher_of_one_s_own(roo
 def test_auto_calls_a_network_only_where_sift_is_not_enough(room: ToyScene, monkeypatch: pytest.MonkeyPatch) -> None:
     photos, oracle = room.capture.photos, Oracle(room)
     monkeypatch.setattr(solving, "load_matcher", lambda name, config: oracle)
-    assert "ALIKED" not in drained(solve(photos, FAST)).method
+    assert drained(solve(photos, FAST)).method == "incremental"
     assert oracle.asked == []
     found = drained(solve(photos, BLIND))
     assert len(found.capture) == 5
-    assert found.method == "incremental, with ALIKED and LightGlue"
+    assert found.method == "incremental, with XFeat and LighterGlue"
     assert sorted(oracle.asked) == [(a, b) for a in range(5) for b in range(a + 1, 5)]
 
 
@@ -132,7 +132,7 @@ def test_auto_does_without_weights_and_says_so(room: ToyScene, monkeypatch: pyte
     found = drained(solve(photos, FAST))
     assert len(found.capture) == 5
     advice = "learned matches might place more photos: aliked-n16 is not here; run: photoreal weights get aliked-n16"
-    assert found.notes == (advice,)
+    assert found.notes == (advice, advice)
     with pytest.raises(AlignmentError, match=f"0 of 5 photos could be matched.*; {advice}"):
         drained(solve(photos, BLIND))
     with pytest.raises(MissingWeightsError, match="aliked-n16 is not here"):

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from photoreal.core import drained
-from photoreal.models.vggt.aggregator import Tokens
-from photoreal.models.vggt.blocks import turned, turns_of
-from photoreal.models.vggt.dense_head import depth_of, place_waves, points_of
-from photoreal.models.vggt.network import VggtNetwork
+from photoreal.models.vggt.network.aggregator import Tokens
+from photoreal.models.vggt.network.blocks import turned, turns_of
+from photoreal.models.vggt.network.dense_head import depth_of, place_waves, points_of
+from photoreal.models.vggt.network.shape import TrackShape, VggtShape
+from photoreal.models.vggt.network.vggt_network import VggtNetwork
 from photoreal.models.vggt.raw import RawPrediction
-from photoreal.models.vggt.shape import TrackShape, VggtShape
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TINY = VggtShape(
@@ -150,9 +150,9 @@ def test_features_are_the_tokens_as_maps(raw: RawPrediction, tokens: Tokens) -> 
 
 def test_working_by_parts_changes_nothing(network: VggtNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = drained(network.predict(images()))
-    for module in ("aggregator", "network"):
-        monkeypatch.setattr(f"photoreal.models.vggt.{module}._PHOTOS", 1)
-    monkeypatch.setattr("photoreal.models.vggt.blocks.parts.__defaults__", (7,))
+    for module in ("aggregator", "vggt_network"):
+        monkeypatch.setattr(f"photoreal.models.vggt.network.{module}._PHOTOS", 1)
+    monkeypatch.setattr("photoreal.models.vggt.network.blocks.parts.__defaults__", (7,))
     parted = drained(network.predict(images()))
     close(parted.depth, whole.depth)
     close(parted.pose_encoding, whole.pose_encoding)

@@ -18,8 +18,8 @@ from photoreal.core import Matches, Photos
 from photoreal.models import AlikedConfig, EfficientLoftrConfig, Matcher, XFeatConfig
 
 MatcherName = Literal["auto", "sift", "xfeat", "aliked", "loftr"]
-"""sift: SIFT alone; xfeat, aliked, loftr: its matches and those of a network; auto: SIFT, and aliked's where SIFT
-leaves photos out or finds little."""
+"""sift: SIFT alone; xfeat, aliked, loftr: its matches and those of a network; auto: SIFT, and xfeat's where SIFT
+leaves photos out or finds little, then aliked's where most still are."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def add_matches(
         found.append(matches.to("cpu"))
         yield len(found)
     places, rows = _places(len(photos), pairs, found)
-    new = copied(project, photos, "learned", sharing="lens")
+    new = copied(project, photos, _unused(project), sharing="lens")
     with pycolmap.Database.open(str(project.database)) as old, pycolmap.Database.open(str(new.database)) as database:
         first_new = torch.zeros(len(photos), dtype=torch.long)
         for index, image_id in enumerate(project.image_ids):
@@ -68,6 +68,11 @@ def add_matches(
             database.write_matches(project.image_ids[first], project.image_ids[second], both)
     yield from watch(_Verification(new, tuple(matched), seed))
     return new, read_graph(new)
+
+
+def _unused(project: Project) -> str:
+    """A name for a project beside this one, where another network's may lie already."""
+    return f"learned-{sum(1 for _ in project.folder.glob('learned-*'))}"
 
 
 def _positions(database: pycolmap.Database, image_id: int) -> np.ndarray:

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from photoreal.align.orient import oriented_from_world, turned_cameras
-from photoreal.core import Cameras, Capture, Photos, Points, Tracks, transform_points
+from photoreal.align.orient import oriented_from_world
+from photoreal.core import Cameras, Capture, Photos, Points, Tracks, transform_points, turned_cameras
 from photoreal.io import Lens, undistort
 
 

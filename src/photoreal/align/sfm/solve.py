@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import torch
 from jaxtyping import Int64
@@ -26,6 +27,8 @@ from photoreal.models import Matcher
 
 _LINKING_INLIERS = 25
 _FEW_SIGHTINGS = 100
+_MOST = 0.8
+_NAMES = {"xfeat": "with XFeat and LighterGlue", "aliked": "with ALIKED and LightGlue"}
 _MANY_PHOTOS = 100
 
 
@@ -161,8 +164,10 @@ def _climb(photos: Photos, survey: Survey, config: SfmConfig, *, automatic: bool
     pairs, flat = survey.graph.pairs
     if best.model is None and 0 < pairs < 2 * flat:
         return best
-    if automatic and (_placed(best.model) < count or _reach(best.model)[1] < _FEW_SIGHTINGS):
-        best = yield from _with_network(photos, best, config)
+    if automatic and _wanting(best.model, count):
+        best = yield from _with_network(photos, best, config, "xfeat")
+    if automatic and _wanting(best.model, math.ceil(_MOST * count)):
+        best = yield from _with_network(photos, best, config, "aliked")
     if _enough(best.model, best.survey.graph):
         return best
 
@@ -180,12 +185,20 @@ def _climb(photos: Photos, survey: Survey, config: SfmConfig, *, automatic: bool
     return replace(best, model=_larger(best.model, other))
 
 
-def _with_network(photos: Photos, best: _Attempt, config: SfmConfig) -> Generator[Step, None, _Attempt]:
-    """What comes of the matches of ALIKED and LightGlue as well, if it places more photos or sees more of the scene."""
+def _wanting(model: Model | None, count: int) -> bool:
+    """Whether fewer than `count` photos are placed, or they see so little that each point counts."""
+    placed, points = _reach(model)
+    return placed < count or points < _FEW_SIGHTINGS
+
+
+def _with_network(
+    photos: Photos, best: _Attempt, config: SfmConfig, name: Literal["xfeat", "aliked"]
+) -> Generator[Step, None, _Attempt]:
+    """What comes of a network's matches as well, if it places more photos or sees more of the scene."""
     try:
-        network = load_matcher("aliked", config.networks)
+        network = load_matcher(name, config.networks)
     except MissingWeightsError as error:
-        return replace(best, notes=(f"learned matches might place more photos: {error}",))
+        return replace(best, notes=(*best.notes, f"learned matches might place more photos: {error}"))
     index = {number: row for row, number in enumerate(best.survey.project.image_ids)}
     thin = _reach(best.model)[1] < _FEW_SIGHTINGS
     placed = None if best.model is None or thin else [index[number] for number in best.model.placed]
@@ -193,7 +206,7 @@ def _with_network(photos: Photos, best: _Attempt, config: SfmConfig) -> Generato
     model = yield from _map(survey, MappingConfig(config.threads, config.seed))
     if _reach(model) <= _reach(best.model):
         return best
-    return _Attempt(_renamed(model, "with ALIKED and LightGlue"), survey)
+    return replace(best, model=_renamed(model, _NAMES[name]), survey=survey)
 
 
 def _joined(
@@ -230,7 +243,7 @@ def _map(survey: Survey, mapping: MappingConfig) -> Generator[Step, None, Model 
 
 def _enough(model: Model | None, graph: MatchGraph) -> bool:
     """Whether other features or lenses are not worth their time: all photos that match are placed, and most of all."""
-    return _placed(model) >= max(_linked(graph), 0.8 * len(graph.inliers))
+    return _placed(model) >= max(_linked(graph), _MOST * len(graph.inliers))
 
 
 def _denser(config: SfmConfig) -> SfmConfig:

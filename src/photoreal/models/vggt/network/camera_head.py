@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from photoreal.models.vggt.blocks import Block, Mlp
-from photoreal.models.vggt.shape import VggtShape
+from photoreal.models.vggt.network.blocks import Block, Mlp
+from photoreal.models.vggt.network.shape import VggtShape
 
 _NUMBERS = 9
 

@@ -19,6 +19,7 @@ class Scale(nn.Module):
         self.gamma = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Float[Tensor, "... C"]) -> Float[Tensor, "... C"]:
+        """The scaled tokens."""
         return x * self.gamma
 
 
@@ -31,6 +32,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, outer)
 
     def forward(self, x: Float[Tensor, "... C"]) -> Float[Tensor, "... D"]:
+        """Each token by itself."""
         return self.fc2(functional.gelu(self.fc1(x)))
 
 

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from photoreal.models.vggt.blocks import Mlp
-from photoreal.models.vggt.dense_head import DenseFeatures
-from photoreal.models.vggt.shape import TrackShape, VggtShape
+from photoreal.models.vggt.network.blocks import Mlp
+from photoreal.models.vggt.network.dense_head import DenseFeatures
+from photoreal.models.vggt.network.shape import TrackShape, VggtShape
 
 _STRIDE = 2
 _FULL_SIDE = 518.0
@@ -71,6 +71,7 @@ class Tracker(nn.Module):
         self.conf_predictor = nn.Sequential(nn.Linear(features, 1))
 
     def forward(self, maps: Float[Tensor, "V C h w"], queries: Float[Tensor, "N 2"], rounds: int) -> Followed:
+        """Where the points are. `queries`: in pixels of the photo, of which a cell of the maps has two."""
         maps = self.fmap_norm(maps.movedim(1, -1)).movedim(-1, 1)
         start = queries / _STRIDE
         place = start.expand(len(maps), -1, -1)

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from photoreal.core import Step
-from photoreal.models.vggt.blocks import Block, parts, turns_of
-from photoreal.models.vggt.shape import VggtShape
-from photoreal.models.vggt.vision_transformer import VisionTransformer
+from photoreal.models.vggt.network.blocks import Block, parts, turns_of
+from photoreal.models.vggt.network.shape import VggtShape
+from photoreal.models.vggt.network.vision_transformer import VisionTransformer
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _PHOTOS = 4

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from photoreal.models.vggt.blocks import Block
-from photoreal.models.vggt.shape import VggtShape
+from photoreal.models.vggt.network.blocks import Block
+from photoreal.models.vggt.network.shape import VggtShape
 
 _EPS = 1e-6
 
@@ -34,6 +34,7 @@ class VisionTransformer(nn.Module):
         self.norm = nn.LayerNorm(width, eps=_EPS)
 
     def forward(self, images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V P C"]:
+        """The normalised tokens of the patches; gradients do not pass."""
         cells = self.patch_embed.proj(images)
         rows, columns = cells.shape[-2:]
         position = self._positions(rows, columns)

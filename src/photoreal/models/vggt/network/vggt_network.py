@@ -7,13 +7,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from photoreal.core import Features, Step
-from photoreal.models.vggt.aggregator import Aggregator, Tokens
-from photoreal.models.vggt.blocks import parts
-from photoreal.models.vggt.camera_head import CameraHead
-from photoreal.models.vggt.dense_head import DenseHead, depth_of, points_of
+from photoreal.models.vggt.network.aggregator import Aggregator, Tokens
+from photoreal.models.vggt.network.blocks import parts
+from photoreal.models.vggt.network.camera_head import CameraHead
+from photoreal.models.vggt.network.dense_head import DenseHead, depth_of, points_of
+from photoreal.models.vggt.network.shape import VggtShape
+from photoreal.models.vggt.network.track_head import TrackHead
 from photoreal.models.vggt.raw import RawPrediction
-from photoreal.models.vggt.shape import VggtShape
-from photoreal.models.vggt.track_head import TrackHead
 
 _PHOTOS = 2
 """Photos whose maps are made at one time; more take memory and no less time."""
