@@ -29,7 +29,7 @@ class AlikedConfig:
     """Photos are scaled down to at most so many pixels before features are found in them."""
     max_features: int = 2048
     """At most so many features a photo, the most distinct ones."""
-    detection_threshold: float = 0.2
+    detection_threshold: float = 0.1
     """The network must give a place at least this score."""
     match_threshold: float = 0.1
     """Matches of lower confidence are dropped."""

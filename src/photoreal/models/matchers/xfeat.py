@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional
 
 from photoreal.core import FormatError
 from photoreal.models.matchers.features import Detected, Detector
@@ -16,13 +17,12 @@ from photoreal.models.matchers.pairing import FeatureMatcher
 from photoreal.models.matchers.turning import Rotations
 from photoreal.models.weights import load_strictly, locate, read_state
 
-if TYPE_CHECKING:
-    from kornia.feature import XFeat
-
 _CHANNELS = 64
 _LIGHTERGLUE = GlueShape(_CHANNELS, width=96, layers=6, heads=1, stop=-1.0, drop=0.95)
-_ALL = 20_000
-"""More places than this no photo is asked for, before those off the mask are dropped."""
+_CELL = 8
+"""The network's maps have one cell for so many pixels across and down."""
+_RADIUS = 2
+"""A place is the most probable of all this near, and is moved to the middle of their probabilities."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class XFeatConfig:
 
     max_side: int = 1024
     """Photos are scaled down to at most so many pixels before features are found in them."""
-    max_features: int = 4096
+    max_features: int = 2048
     """At most so many features a photo, the most distinct ones."""
     detection_threshold: float = 0.05
     """The network must give a place at least this probability of being distinct."""
@@ -47,11 +47,11 @@ class XFeatConfig:
             MissingWeightsError: its weights are not on this machine.
             FormatError: they do not fit the networks.
         """
-        from kornia.feature import XFeat
+        from kornia.feature import XFeatModel
 
         features, matching = read_state(locate("xfeat")), read_state(locate("lighterglue-xfeat"))
-        network = XFeat(_ALL, self.detection_threshold)
-        load_strictly(network.net, features, "the weights of XFeat")
+        network = XFeatModel()
+        load_strictly(network, features, "the weights of XFeat")
         network.requires_grad_(requires_grad=False).eval().to(device)
         place = torch.device(device)
         glue = load_glue(
@@ -61,7 +61,9 @@ class XFeatConfig:
             device=place,
             threshold=self.match_threshold,
         )
-        detector = Detector(partial(_detect, network), _CHANNELS, 32, self.max_side, self.max_features, place)
+        detector = Detector(
+            partial(_detect, network, self.detection_threshold), _CHANNELS, 32, self.max_side, self.max_features, place
+        )
         return FeatureMatcher(detector, glue, self.rotations)
 
 
@@ -77,7 +79,42 @@ def _matcher_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("matcher."): tensor for name, tensor in state.items() if name.startswith("matcher.")}
 
 
-def _detect(network: "XFeat", image: Float[Tensor, "3 h w"]) -> Detected:
-    """The network counts from the first pixel's centre; its tensors may not be used in gradients, copies may."""
-    found = network.detectAndCompute(image[None])[0]
-    return Detected(found["keypoints"].clone() + 0.5, found["descriptors"].clone())
+def _detect(network: nn.Module, threshold: float, image: Float[Tensor, "3 h w"]) -> Detected:
+    """The most probable place around, where it is above the threshold, the most reliable first; unlike the authors, we
+    refine places to fractions of a pixel."""
+    descriptors, logits, reliability = network(image[None])
+    # A cell's last probability is that of no place at all.
+    probability = functional.pixel_shuffle(logits.softmax(1)[:, :-1], _CELL)[0, 0]
+    pixels = _peaks(probability, threshold)
+    score = probability[pixels[:, 1], pixels[:, 0]] * _read(reliability, pixels, "bilinear")[:, 0]
+    pixels = pixels[score.argsort(descending=True, stable=True)]
+    read = _read(functional.normalize(descriptors, dim=1), pixels, "bicubic")
+    return Detected(pixels + 0.5 + _shift(probability, pixels), functional.normalize(read, dim=1))
+
+
+def _peaks(probability: Float[Tensor, "h w"], threshold: float) -> Int64[Tensor, "N 2"]:
+    """Pixels (x, y), none near the border; equals have none, so that nothing is found where all looks alike."""
+    side = 2 * _RADIUS + 1
+    windows = probability.unfold(0, side, 1).unfold(1, side, 1).flatten(2)
+    middle = probability[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS]
+    rivals = (windows >= middle[..., None]).sum(2)
+    return ((rivals == 1) & (middle > threshold)).nonzero().flip(1) + _RADIUS
+
+
+def _shift(probability: Float[Tensor, "h w"], pixels: Int64[Tensor, "N 2"]) -> Float[Tensor, "N 2"]:
+    """From each pixel to the mean of its window, weighted by probability."""
+    step = torch.arange(-_RADIUS, _RADIUS + 1, device=pixels.device)
+    around = torch.cartesian_prod(step, step)
+    near = pixels[:, None] + around
+    weight = probability[near[..., 1], near[..., 0]]
+    return (weight / weight.sum(1, keepdim=True)) @ around.to(weight)
+
+
+def _read(
+    cells: Float[Tensor, "1 C h w"], pixels: Int64[Tensor, "N 2"], mode: Literal["bilinear", "bicubic"]
+) -> Float[Tensor, "N C"]:
+    """The map at pixels, which are stretched until the last pixel's centre comes to lie on the border: so the network
+    was trained (Potje et al. 2024, the authors' code)."""
+    last = pixels.new_tensor([cells.shape[3], cells.shape[2]]) * _CELL - 1
+    grid = 2 * pixels / last - 1
+    return functional.grid_sample(cells, grid[None, None], mode=mode, align_corners=False)[0, :, 0].T
