@@ -13,9 +13,9 @@ from photoreal.cli.launch import BEFORE_TORCH
 
 os.environ |= BEFORE_TORCH | os.environ
 
-from benchmarks.eyes import eyes
 from benchmarks.figures import Figure, circumstances, report
 from benchmarks.meshes import mesh
+from benchmarks.models import models
 from benchmarks.rasterizer import rasterizer
 from benchmarks.splats import few, surfaces
 from benchmarks.subjects import captures, demo, fox, lego
@@ -30,7 +30,7 @@ SUBJECTS: dict[str, Callable[..., list[Figure]]] = {
     "surfaces": surfaces,
     "few": few,
     "mesh": mesh,
-    "eyes": eyes,
+    "models": models,
 }
 
 

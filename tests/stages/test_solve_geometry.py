@@ -16,6 +16,11 @@ from photoreal.stages import solve as solving
 from photoreal.synth import ToyGeometry, ToyScene, toy_scene
 
 
+@pytest.fixture
+def program(capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(capsys)
+
+
 @pytest.fixture(scope="module")
 def truth() -> ToyScene:
     return toy_scene(0, views=5, size=(60, 80))

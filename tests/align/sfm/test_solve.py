@@ -42,7 +42,7 @@ def stranger() -> torch.Tensor:
 def story(truth: Photos, stranger: torch.Tensor) -> tuple[list[Step], Solution]:
     """What `solve` yields and returns for five photos of one room and one of another in their midst."""
     order = [0, 1, 5, 2, 3, 4]
-    return heard(solve(plain_photos(torch.cat([truth.images, stranger])[order]), FAST))
+    return heard(solve(plain_photos(torch.cat([truth.images, stranger])[order]), FAST, matcher="sift"))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def plain_photos(images: torch.Tensor) -> Photos:
 
 
 def solution_of(photos: Photos, config: SfmConfig = FAST) -> Solution:
-    return drained(solve(photos, config))
+    return drained(solve(photos, config, matcher="sift"))
 
 
 def test_steps_lead_to_the_solution(story: tuple[list[Step], Solution]) -> None:
@@ -178,7 +178,7 @@ def test_hopeless_photos_are_told_with_numbers(kind: str, words: str, truth: Pho
         "identical": truth.images[:1].repeat(3, 1, 1, 1),
     }[kind]
     with pytest.raises(AlignmentError, match=words) as raised:
-        drained(solve(plain_photos(images), FAST))
+        drained(solve(plain_photos(images), FAST, matcher="sift"))
     assert "\n" not in str(raised.value)
 
 

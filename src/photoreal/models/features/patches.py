@@ -95,7 +95,7 @@ def matching_descriptors(features: Features) -> Float[Tensor, "V C h w"]:
     """One descriptor of unit length a patch, for matching by cosine: every layer's own of equal length, side by side.
 
     On the Oxford graffiti pair the embedded network's three default layers together find more patches again than any
-    one of them (`python -m benchmarks eyes`); taken through its last normalisation, they would find fewer.
+    one of them (`python -m benchmarks models`); taken through its last normalisation, they would find fewer.
     """
     each = functional.normalize(features.descriptors, dim=2) / len(features.layers) ** 0.5
     return each.movedim(0, 1).flatten(1, 2)

@@ -1,5 +1,6 @@
 """What the networks that look at photos are worth: patches found again under a known homography."""
 
+import json
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -9,19 +10,39 @@ from jaxtyping import Float
 from torch import Tensor
 
 from benchmarks.figures import Figure
+from benchmarks.registration import registration
+from benchmarks.vggt import vggt
 from photoreal.core import Features, MissingWeightsError, unit_from_bytes
 from photoreal.models import Dinov2SaliencyConfig, FeatureModel, PatchConfig, matching_descriptors
+from photoreal.models.vggt.network import VggtNetwork, VggtShape
 from photoreal.view.pictures import read_pixels
 
 DEBIAN = Path("/usr/share/doc/opencv-doc")
 """Where Debian's package opencv-doc puts the graffiti pair of Mikolajczyk et al. 2005."""
 _FILES = ("graf1.png", "graf3.png", "H1to3p.xml")
+_PUBLISHED = Path(__file__).parent.parent / "tests" / "models" / "vggt" / "fixtures" / "vggt_1b.json"
 _LAYERS = (4, 6, 8, 10, 12)
 
 
-def eyes(data: Path, *, quick: bool) -> list[Figure]:
-    """All figures of feature models."""
-    return patch_matching(data, side=224 if quick else 518)
+def models(data: Path, *, quick: bool) -> list[Figure]:
+    """Features, matchers and VGGT."""
+    return [
+        *_layout(),
+        *patch_matching(data, side=224 if quick else 518),
+        *registration(data, quick=quick),
+        *vggt(quick=quick),
+    ]
+
+
+def _layout() -> list[Figure]:
+    """Whether our VGGT has exactly the published parameters; numbers of the reference are held in its tests."""
+    with torch.device("meta"):
+        network = VggtNetwork(VggtShape())
+    ours = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+    published = json.loads(_PUBLISHED.read_text())
+    wrong = sum(ours.get(name) != published.get(name) for name in ours.keys() | published.keys())
+    on = f"{len(published)} tensors of VGGT-1B by name and shape"
+    return [Figure("VGGT: parameters that differ", float(wrong), "", "<= 0", on)]
 
 
 def patch_matching(data: Path, *, side: int = 518) -> list[Figure]:
