@@ -26,9 +26,9 @@ leaves photos out or finds little, then aliked's where most still are."""
 class NetworkConfig:
     """The networks that match photos."""
 
-    xfeat: XFeatConfig = field(default_factory=lambda: XFeatConfig(rotations="quarter"))
+    xfeat: XFeatConfig = field(default_factory=XFeatConfig)
     """The quick one."""
-    aliked: AlikedConfig = field(default_factory=lambda: AlikedConfig(rotations="quarter"))
+    aliked: AlikedConfig = field(default_factory=AlikedConfig)
     """The sure one."""
     loftr: EfficientLoftrConfig = field(default_factory=EfficientLoftrConfig)
     """The one without features; its weights come from a hub."""
