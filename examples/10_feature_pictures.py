@@ -1,6 +1,6 @@
 """What a network sees: photos beside their features as colours, in which alike things are alike in all of them.
 
-python examples/10_feature_pictures.py FOLDER OUT.png [--photos 4] [--weights dinov2-large]
+python examples/10_feature_pictures.py FOLDER OUT.png [--photos 4] [--weights dinov2-large] [--alone]
 
 Without --weights the embedded DINOv2-S/14 looks.
 """
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=4, help="how many, evenly out of all")
     parser.add_argument("--weights", help="a name such as dinov2-large, or a folder")
     parser.add_argument("--side", type=int, default=518, help="pixels of the longer side that the network sees")
+    parser.add_argument("--alone", action="store_true", help="leave the photos out of the picture")
     options = parser.parse_args()
     patches = PatchConfig(side=options.side)
     model = (DinoConfig(options.weights, patches) if options.weights else Dinov2SaliencyConfig(patches)).load()
@@ -36,7 +37,8 @@ def main() -> None:
         features = model(images)
     colours = pca_colours(matching_descriptors(features))
     large = functional.interpolate(colours, size=images.shape[2:], mode="nearest")
-    columns = torch.cat([torch.cat([images, large], dim=2)[i] for i in range(len(images))], dim=2)
+    shown = large if options.alone else torch.cat([images, large], dim=2)
+    columns = torch.cat(list(shown), dim=2)
     Image.fromarray(bytes_from_unit(columns).permute(1, 2, 0).contiguous().numpy()).save(options.out)
     print(f"{options.out}: {len(images)} photos, {model.name}, layers {', '.join(map(str, features.layers))}")
 
