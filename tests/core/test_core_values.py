@@ -11,6 +11,8 @@ from photoreal.core import (
     Depths,
     Features,
     Gaussians,
+    Geometry,
+    Matches,
     Mesh,
     Photos,
     Points,
@@ -19,6 +21,7 @@ from photoreal.core import (
     Value,
     join,
 )
+from photoreal.synth import toy_scene
 
 
 def photos(names: tuple[str, ...] = ("a.jpg", "b.jpg", "c.jpg"), size: tuple[int, int] = (4, 6)) -> Photos:
@@ -56,7 +59,8 @@ EVERY_NOUN = [
     Points(torch.randn(4, 3), torch.zeros(4, 3, dtype=torch.uint8), torch.ones(4)),
     Tracks(torch.tensor([0, 1]), torch.tensor([0, 0]), torch.randn(2, 2)),
     Depths(torch.ones(1, 2, 3), torch.ones(1, 2, 3)),
-    Features(torch.ones(1, 5, 2, 3), 14),
+    Features(torch.ones(2, 1, 5, 2, 3), (6, 8)),
+    Matches(torch.ones(2, 2), torch.zeros(2, 2), torch.tensor([0.5, 1.0])),
     Mesh(torch.randn(3, 3), torch.tensor([[0, 1, 2]])),
     TexturedMesh(
         torch.randn(3, 3),
@@ -153,3 +157,18 @@ def test_gaussians_are_taken_and_joined() -> None:
     assert len(both) == len(some) == 5
     assert torch.equal(both.means, torch.cat([some.means[index], some.means[~index]]))
     assert torch.equal(some.take(torch.tensor([4, 1])).colour_harmonics, some.colour_harmonics[[4, 1]])
+
+
+def test_a_layer_of_features_is_found_by_its_number() -> None:
+    features = Features(torch.arange(60.0).reshape(2, 1, 5, 2, 3), (6, 8))
+    torch.testing.assert_close(features.layer(8), features.descriptors[1])
+    assert features.grid == (2, 3)
+    assert len(features) == 1
+    with pytest.raises(ValueError, match="2 layers of descriptors but 1 names"):
+        Features(features.descriptors, (6,))
+
+
+def test_geometry_has_a_depth_map_for_each_photo() -> None:
+    scene = toy_scene(0, views=2, size=(6, 8))
+    with pytest.raises(ValueError, match="2 photos but 1 depth maps"):
+        Geometry(scene.capture, scene.depths.take([0]), "metric", "toy")
