@@ -10,7 +10,7 @@ from photoreal.models.matchers.aliked import AlikedConfig
 from photoreal.models.matchers.loftr import EfficientLoftrConfig
 from photoreal.models.matchers.xfeat import XFeatConfig
 from photoreal.models.protocols import FeatureModel, GeometryModel, ImageEncoder, Matcher, PerceptualNetwork
-from photoreal.models.vggt.prediction import VggtPrediction
+from photoreal.models.vggt.geometry.prediction import VggtPrediction
 from photoreal.models.vggt.vggt import Vggt, VggtConfig
 from photoreal.models.weights.catalogue import WEIGHTS, HubFiles, PackageFile, Weights
 from photoreal.models.weights.pickled import read_arrays

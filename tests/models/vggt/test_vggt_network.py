@@ -10,7 +10,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from photoreal.core import drained
+from photoreal.core import Photos, drained
+from photoreal.models import GeometryModel, VggtConfig
+from photoreal.models.vggt import vggt as vggt_module
 from photoreal.models.vggt.network.aggregator import Tokens
 from photoreal.models.vggt.network.blocks import turned, turns_of
 from photoreal.models.vggt.network.dense_head import depth_of, place_waves, points_of
@@ -191,3 +193,24 @@ def test_a_small_shape_differs_only_in_numbers() -> None:
     with torch.device("meta"):
         small, large = VggtNetwork(TINY), VggtNetwork(replace(VggtShape(), depth=4, eye_depth=2))
     assert list(small.state_dict()) == list(large.state_dict())
+
+
+@pytest.mark.parametrize("size", [(48, 64), (90, 31), (50, 50)])
+def test_a_checkpoint_of_one_s_own_sees_photos_of_any_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: VggtNetwork, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(vggt_module, "_shape", lambda: TINY)
+    safetensors.torch.save_file(network.state_dict(), tmp_path / "tiny.safetensors")
+    images = torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    masks = torch.ones(2, *size, dtype=torch.bool)
+    photos = Photos(images, masks, ("a", "b"), torch.zeros(2), torch.zeros(2, dtype=torch.long))
+    model = VggtConfig(weights=tmp_path / "tiny.safetensors", side=70).load()
+    assert isinstance(model, GeometryModel)
+    found = drained(model(photos))
+    assert found.model == "real: VGGT of tiny.safetensors"
+    assert found.capture.cameras.size == size
+    assert max(found.depths.size) == 70
+    assert bool(found.depths.known.any())
+    said = drained(model.predict(photos))
+    assert said.features.layers == (0, 1, 2, 3)
+    assert said.features.grid == (found.depths.size[0] // 14, found.depths.size[1] // 14)

@@ -1,134 +1,233 @@
-"""VGGT as a geometry model: photos of any size and number to cameras, depths, points and features."""
+"""VGGT behind our protocols: a config whose `load` makes a geometry model of any number of photographs."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from photoreal.core import AlignmentError, Capture, Depths, Geometry, PhotorealError, Photos, Step
-from photoreal.models.vggt.known_lens import with_known_lens
+from photoreal.core import (
+    AlignmentError,
+    Cameras,
+    Capture,
+    CaptureError,
+    Depths,
+    Geometry,
+    MissingWeightsError,
+    PhotorealError,
+    Photos,
+    Step,
+)
+from photoreal.models.vggt.geometry.known_lens import with_known_lenses
+from photoreal.models.vggt.geometry.prediction import VggtPrediction, without_features
+from photoreal.models.vggt.geometry.windows import predict_in_windows
 from photoreal.models.vggt.network import VggtNetwork, VggtShape
 from photoreal.models.vggt.pose_encoding import cameras_from_encoding
-from photoreal.models.vggt.prediction import VggtPrediction
 from photoreal.models.vggt.preparation import SIDE, network_size, prepare, shown
 from photoreal.models.vggt.raw import RawNetwork, RawPrediction
-from photoreal.models.vggt.windows import joined, windows
 from photoreal.models.weights import load_strictly, locate, read_state
 
 _NAME = "vggt-1b"
-_GIB = 2**30
-_FIXED = 1.0 * _GIB
-"""Activation memory whatever the number of photos."""
-_FOR_TOKEN = 80_000
-"""Bytes of activations for each token of 1024 channels: eight times its channels are kept for the heads, and about as
-much is at work at one time. Measured by `benchmarks vggt`."""
-_FOR_PIXEL = 60
-_COVERED = 0.99
+# Activations in float32: memory = _FIXED_GIB + _GIB_A_TOKEN * tokens of all photos. Estimated from the tensors that
+# live at once (four layers' features, one block's insides), not measured.
+_FIXED_GIB = 1.0
+_GIB_A_TOKEN = 1.1e-4
+_SPECIAL_TOKENS = 5
 
 
 @dataclass(frozen=True)
 class VggtConfig:
-    """VGGT-1B (Wang et al. 2025)."""
+    """VGGT-1B (Wang et al. 2025): cameras and depth in one pass, also of few photos that share little."""
 
     weights: Path | None = None
-    """A checkpoint of one's own (.safetensors or .pt) instead of the released one."""
+    """A checkpoint of one's own, .safetensors or .pt; none takes the weights "vggt-1b"."""
     side: int = SIDE
-    """Pixels of the longer side of what the network sees; at 518 it was trained most."""
-    memory_gib: float = 6.0
-    """Memory for activations, besides 5 GB of weights; more photos than fit are solved in windows that overlap."""
+    """Photos are scaled to so many pixels on their longer side, rounded to a multiple of 14; at least 56."""
     photos_at_once: int = 0
-    """Photos in a window; 0: as many as memory allows."""
+    """How many photos the network sees together; the others come in overlapping windows. 0 means as many as
+    `memory_gib` allows."""
+    memory_gib: float = 4.0
+    """Memory for what the network computes, beside the 4.7 GiB of its weights. It is estimated as 1 GiB, and 0.15 GiB
+    for each photo of 518x518 pixels, in proportion to its area."""
     overlap: int = 4
-    """Photos that neighbouring windows share."""
+    """How many photos a window shares with the next, by which they are joined."""
 
     def load(self, device: torch.device | str = "cpu") -> "Vggt":
-        """The network with its weights.
+        """The frozen network in float32.
 
         Raises:
-            MissingWeightsError: they are not on this machine.
-            FormatError: they do not fit the network.
-            PhotorealError: an option cannot be.
+            PhotorealError: an option is out of its range.
+            MissingWeightsError: the weights are not on this machine.
+            FormatError: their file is damaged, or of another network.
         """
-        network_size((SIDE, SIDE), self.side)
-        if 0 < self.photos_at_once <= self.overlap:
-            raise PhotorealError(
-                f"windows of {self.photos_at_once} photos cannot share {self.overlap}; "
-                "--vggt.photos-at-once must be more than --vggt.overlap"
-            )
+        _check(self)
+        if self.weights is not None and not self.weights.is_file():
+            raise MissingWeightsError(f"the weights of VGGT should be in {self.weights}, which is no file")
         path = locate(_NAME) if self.weights is None else self.weights
+        # Without memory of its own, which would be filled with random numbers to no purpose.
         with torch.device("meta"):
-            network = VggtNetwork(_SHAPE)
-        load_strictly(network, read_state(path), f"the weights of VGGT in {path.name}")
-        name = "real: VGGT-1B" if self.weights is None else f"real: VGGT ({self.weights.name})"
-        network = network.float().eval().requires_grad_(requires_grad=False).to(device)
-        return Vggt(network, torch.device(device), self, name)
-
-
-_SHAPE = VggtShape()
+            network = _network(_shape())
+        load_strictly(network, read_state(path), f"the weights in {path}")
+        assert not any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers()))
+        network.requires_grad_(requires_grad=False).eval().to(device=device, dtype=torch.float32)
+        name = "real: VGGT-1B" if self.weights is None else f"real: VGGT of {path.name}"
+        return Vggt(network, self, name, torch.device(device))
 
 
 @dataclass(frozen=True)
 class Vggt:
-    """A loaded VGGT."""
+    """A loaded network; a `GeometryModel`."""
 
     network: RawNetwork
-    device: torch.device
     config: VggtConfig
     name: str
+    """What `Geometry.model` says."""
+    device: torch.device
+    """Where the network is; results are where the photos are."""
 
     def __call__(self, photos: Photos) -> Generator[Step, None, Geometry]:
-        """Yield steps; return cameras and depth of all photos, scale-invariant; depth's confidence is at least 0.
+        """Yield steps; return the geometry of all photos, in about the first one's frame and of no known scale.
+
+        Depth is at the network's resolution. Its confidence is what the network says less the 1 with which that
+        begins, and 0 in pixels that are masked by more than half.
 
         Raises:
-            AlignmentError: there is no photo.
+            AlignmentError: there is no photo, or what the network says is no geometry.
+            PhotorealError: the memory allows fewer photos at once than windows share.
         """
-        found = yield from self.predict(photos)
-        return Geometry(Capture(photos, found.cameras), found.depths, "scale_invariant", self.name)
+        said = yield from _predicted(self, photos, without_features)
+        return Geometry(Capture(photos, said.cameras), said.depths, "scale_invariant", self.name)
 
     def predict(
         self, photos: Photos, intrinsics: Float[Tensor, "V 3 3"] | None = None
     ) -> Generator[Step, None, VggtPrediction]:
-        """Yield steps; return all that the network says, on the processor.
+        """Yield steps; return all that the network says of the photos.
 
         Args:
-            intrinsics: of the photos, where they are known: the cameras then have exactly these.
+            photos: undistorted.
+            intrinsics: what is known of the lenses, in the photos' pixels; the cameras have exactly these then, and
+                places and depth are made to fit (`with_known_lenses`).
 
         Raises:
-            AlignmentError: there is no photo.
+            AlignmentError: as when called.
+            CaptureError: there are not as many intrinsics as photos, or their focal lengths are not positive.
+            PhotorealError: as when called.
         """
-        if not len(photos):
-            raise AlignmentError("VGGT needs at least 1 photo")
-        spans = windows(len(photos), self.photos_at_once(photos.size), self.config.overlap)
-        parts: list[VggtPrediction] = []
-        for span in spans:
-            parts.append((yield from self._window(photos.take(span))))
-        found = joined(parts, spans)
-        return found if intrinsics is None else with_known_lens(found, intrinsics)
-
-    def photos_at_once(self, size: tuple[int, int]) -> int:
-        """How many photos of this size fit into the memory that is allowed; never fewer than a window needs."""
-        if self.config.photos_at_once:
-            return self.config.photos_at_once
-        height, width = network_size(size, self.config.side, self.network.patch)
-        each = _FOR_TOKEN * (height * width / self.network.patch**2 + 5) + _FOR_PIXEL * height * width
-        return max(int((self.config.memory_gib * _GIB - _FIXED) / each), 2 * self.config.overlap)
-
-    def _window(self, photos: Photos) -> Generator[Step, None, VggtPrediction]:
-        images = prepare(photos, self.config.side, self.network.patch)
-        raw = yield from self.network.predict(images.to(self.device))
-        return _in_our_terms(raw.to("cpu"), photos)
+        if intrinsics is not None:
+            _check_intrinsics(intrinsics, len(photos))
+        said = yield from _predicted(self, photos, lambda prediction: prediction)
+        return said if intrinsics is None else _with_lenses(said, intrinsics)
 
 
-def _in_our_terms(raw: RawPrediction, photos: Photos) -> VggtPrediction:
-    size = (raw.depth.shape[1], raw.depth.shape[2])
-    seen: Bool[Tensor, "V h w"] = shown(photos.map(lambda tensor: tensor.cpu()), size) > _COVERED
+def photos_that_fit(size: tuple[int, int], memory_gib: float, patch: int) -> int:
+    """How many images of `size` (height, width) pixels the network sees at once within this memory; may be 0."""
+    tokens = (size[0] // patch) * (size[1] // patch) + _SPECIAL_TOKENS
+    return max(0, int((memory_gib - _FIXED_GIB) / (_GIB_A_TOKEN * tokens)))
+
+
+def _shape() -> VggtShape:
+    return VggtShape()
+
+
+def _network(shape: VggtShape) -> VggtNetwork:
+    return VggtNetwork(shape)
+
+
+def _check(config: VggtConfig) -> None:
+    network_size((1, 1), config.side)
+    if config.photos_at_once < 0 or config.overlap < 1:
+        raise PhotorealError(
+            f"VGGT takes {config.photos_at_once} photos at once and lets windows share {config.overlap}; "
+            f"these must be at least 0 and at least 1"
+        )
+    if 0 < config.photos_at_once <= config.overlap:
+        raise PhotorealError(
+            f"VGGT takes {config.photos_at_once} photos at once, of which windows share {config.overlap}; "
+            f"take more at once or share fewer"
+        )
+    if not 0 < config.memory_gib < float("inf"):
+        raise PhotorealError(f"VGGT is given {config.memory_gib} GiB of memory; it must be a positive number")
+
+
+def _check_intrinsics(intrinsics: Float[Tensor, "N 3 3"], count: int) -> None:
+    if len(intrinsics) != count:
+        raise CaptureError(f"there are {len(intrinsics)} intrinsics for {count} photos; give one for each")
+    focal = torch.diagonal(intrinsics, dim1=1, dim2=2)[:, :2]
+    if not bool(intrinsics.isfinite().all() & (focal > 0).all()):
+        raise CaptureError(f"the least focal length given is {float(focal.min())} pixels; all must be positive numbers")
+
+
+def _at_once(model: Vggt, photos: Photos) -> int:
+    """Raises a PhotorealError where windows of what fits could not overlap."""
+    config = model.config
+    if config.photos_at_once:
+        return config.photos_at_once
+    height, width = size = network_size(photos.size, config.side, model.network.patch)
+    fitting = photos_that_fit(size, config.memory_gib, model.network.patch)
+    if fitting < min(len(photos), config.overlap + 1):
+        raise PhotorealError(
+            f"{config.memory_gib:g} GiB let VGGT see {fitting} photos of {width}x{height} pixels at once, and windows "
+            f"that share {config.overlap} need {min(len(photos), config.overlap + 1)}; allow more memory or take a "
+            f"smaller side"
+        )
+    return fitting
+
+
+def _predicted(
+    model: Vggt, photos: Photos, kept: Callable[[VggtPrediction], VggtPrediction]
+) -> Generator[Step, None, VggtPrediction]:
+    if len(photos) == 0:
+        raise AlignmentError("VGGT needs at least 1 photo, and here are 0")
+    return (
+        yield from predict_in_windows(
+            partial(_window, model, photos, kept),
+            len(photos),
+            photos_at_once=_at_once(model, photos),
+            overlap=model.config.overlap,
+        )
+    )
+
+
+def _window(
+    model: Vggt, photos: Photos, kept: Callable[[VggtPrediction], VggtPrediction], rows: Sequence[int]
+) -> Generator[Step, None, VggtPrediction]:
+    chosen = photos.take(rows)
+    images = prepare(chosen, model.config.side, model.network.patch).to(model.device)
+    raw = yield from model.network.predict(images)
+    return kept(_ours(raw.to(photos.images.device), chosen))
+
+
+def _ours(raw: RawPrediction, photos: Photos) -> VggtPrediction:
+    """In our conventions; raises an AlignmentError where a camera is not finite."""
+    size = (raw.depth.shape[-2], raw.depth.shape[-1])
+    astray = int((~raw.pose_encoding.isfinite().all(-1)).sum())
+    if astray:
+        raise AlignmentError(
+            f"VGGT gave {astray} of {len(photos)} photos a camera that is not finite; are its weights whole?"
+        )
+    visible = shown(photos, size) >= 0.5
+    cameras = cameras_from_encoding(raw.pose_encoding, size).resized(photos.size)
+    sane, point_sane = raw.depth.isfinite() & visible, raw.points.isfinite().all(-1) & visible
     return VggtPrediction(
-        cameras_from_encoding(raw.pose_encoding, size).resized(photos.size),
-        Depths(raw.depth, (raw.depth_confidence - 1) * seen),
-        raw.points,
-        (raw.point_confidence - 1) * seen,
+        cameras,
+        Depths(raw.depth.nan_to_num(0.0, 0.0, 0.0), _beyond_one(raw.depth_confidence) * sane),
+        raw.points.nan_to_num(0.0, 0.0, 0.0),
+        _beyond_one(raw.point_confidence) * point_sane,
         raw.features,
     )
+
+
+def _beyond_one(confidence: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """From 0 upwards; where it is no number there is no confidence, and infinite is the largest of all."""
+    return (confidence - 1).clamp_min(0).nan_to_num(0.0)
+
+
+def _with_lenses(said: VggtPrediction, intrinsics: Float[Tensor, "V 3 3"]) -> VggtPrediction:
+    exact = intrinsics.to(said.cameras.intrinsics)
+    known = said.cameras.replace(intrinsics=exact)
+    size = said.depths.size
+    fitted, depths = with_known_lenses(said.cameras.resized(size), said.depths, known.resized(size).intrinsics)
+    return said.replace(cameras=Cameras(fitted.cam_from_world, exact, said.cameras.size), depths=depths)
