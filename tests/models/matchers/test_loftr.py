@@ -76,6 +76,17 @@ def test_a_shifted_picture_is_matched_to_fractions_of_a_pixel(matcher: Matcher, 
     assert bool((found.confidence <= 1).all())
 
 
+def test_a_picture_whose_halves_change_places_is_matched(matcher: Matcher) -> None:
+    """The order of the places in one photo is not that in the other."""
+    both = photos(0, 0)
+    both.images[1] = both.images[0].roll(SIZE[0] // 2, 1)
+    (found,) = matcher(both, [(0, 1)])
+    moved = found.first.clone()
+    moved[:, 1] = (moved[:, 1] + SIZE[0] // 2) % SIZE[0]
+    assert len(found) > 80
+    assert float((moved - found.second).norm(dim=1).median()) < 0.7
+
+
 def test_photos_are_scaled_down_and_pixels_up(folder: Path) -> None:
     config = EfficientLoftrConfig(weights=str(folder), match_threshold=0.0, merge=1.0, max_side=SIZE[1])
     (found,) = config.load()(photos(0, 8, scale=2), [(0, 1)])

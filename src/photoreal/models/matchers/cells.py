@@ -1,7 +1,7 @@
 """What Efficient LoFTR makes of its network's features: matches of cells, refined to fractions of a pixel.
 
-The network's layers come from transformers 5. Its own matching is not used: it lists the places of the two images in
-different orders, and reads the offset within a cell at the number of the match (seen in 5.23).
+The layers come from transformers 5. Its own matching is not used: as of 5.23 it lists the places of each image
+in the order of the other's cells, so that rows do not belong together, and leaves the offset within a cell out.
 """
 
 from typing import TYPE_CHECKING

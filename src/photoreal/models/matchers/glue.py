@@ -31,7 +31,7 @@ class GlueShape:
     stop: float
     """No more layers follow once this share of the features is sure of its match; -1: all always do."""
     drop: float
-    """Features that surely have no match, with one minus this as the limit, take no part in later layers."""
+    """A feature that surely has no match, by a probability of this, takes no part in later layers."""
 
 
 def load_glue(

@@ -16,8 +16,8 @@ CERTAIN, FEW, CLEAR = 60.0, 12.0, 3.0
 """At so much likeness two photos stand alike; less than the second tells nothing; and the best turn has at least so
 many times the likeness of the next best.
 
-Of 512 features, pairs of the Temple's 16 photos whose directions lie less than 30 degrees apart have a likeness of 39
-to 450 the right way round, and of at most 11 in any other turn.
+Of 512 features of XFeat, the pairs of the Temple's 16 photos whose directions lie less than 30 degrees apart, all but
+one, have a likeness of 39 to 450 the right way round; no pair has more than 14 in any other turn.
 """
 
 

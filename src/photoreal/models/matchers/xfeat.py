@@ -94,20 +94,28 @@ def _detect(network: nn.Module, threshold: float, image: Float[Tensor, "3 h w"])
 
 def _peaks(probability: Float[Tensor, "h w"], threshold: float) -> Int64[Tensor, "N 2"]:
     """Pixels (x, y), none near the border; equals have none, so that nothing is found where all looks alike."""
-    side = 2 * _RADIUS + 1
-    windows = probability.unfold(0, side, 1).unfold(1, side, 1).flatten(2)
+    greatest = functional.max_pool2d(probability[None], 2 * _RADIUS + 1, stride=1)[0]
     middle = probability[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS]
-    rivals = (windows >= middle[..., None]).sum(2)
-    return ((rivals == 1) & (middle > threshold)).nonzero().flip(1) + _RADIUS
+    pixels = ((middle == greatest) & (middle > threshold)).nonzero().flip(1) + _RADIUS
+    window = _around(probability, pixels)
+    return pixels[(window == window.amax(1, keepdim=True)).sum(1) == 1]
 
 
 def _shift(probability: Float[Tensor, "h w"], pixels: Int64[Tensor, "N 2"]) -> Float[Tensor, "N 2"]:
     """From each pixel to the mean of its window, weighted by probability."""
-    step = torch.arange(-_RADIUS, _RADIUS + 1, device=pixels.device)
-    around = torch.cartesian_prod(step, step)
-    near = pixels[:, None] + around
-    weight = probability[near[..., 1], near[..., 0]]
-    return (weight / weight.sum(1, keepdim=True)) @ around.to(weight)
+    weight = _around(probability, pixels)
+    return (weight / weight.sum(1, keepdim=True)) @ _steps(pixels.device).to(weight)
+
+
+def _around(probability: Float[Tensor, "h w"], pixels: Int64[Tensor, "N 2"]) -> Float[Tensor, "N W"]:
+    near = pixels[:, None] + _steps(pixels.device)
+    return probability[near[..., 1], near[..., 0]]
+
+
+def _steps(device: torch.device) -> Int64[Tensor, "W 2"]:
+    """From the middle of a window to all its pixels."""
+    step = torch.arange(-_RADIUS, _RADIUS + 1, device=device)
+    return torch.cartesian_prod(step, step)
 
 
 def _read(
