@@ -33,8 +33,9 @@ class AlikedConfig:
     """The network must give a place at least this score."""
     match_threshold: float = 0.1
     """Matches of lower confidence are dropped."""
-    rotations: Rotations = "quarter"
-    """Whether photos are turned by quarters until they stand alike."""
+    rotations: Rotations = "as_is"
+    """Whether photos are turned by quarters until they stand alike; where many differ, that takes as long as matching
+    or longer."""
 
     def load(self, device: torch.device | str = "cpu") -> FeatureMatcher:
         """The matcher, of the weights "aliked-n16" and "lightglue-aliked".

@@ -37,8 +37,9 @@ class XFeatConfig:
     """The network must give a place at least this probability of being distinct."""
     match_threshold: float = 0.1
     """Matches of lower confidence are dropped."""
-    rotations: Rotations = "quarter"
-    """Whether photos are turned by quarters until they stand alike."""
+    rotations: Rotations = "as_is"
+    """Whether photos are turned by quarters until they stand alike; where many differ, that takes as long as matching
+    or longer."""
 
     def load(self, device: torch.device | str = "cpu") -> FeatureMatcher:
         """The matcher, of the weights "xfeat" and "lighterglue-xfeat".
