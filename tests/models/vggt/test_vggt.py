@@ -263,7 +263,7 @@ def test_the_released_weights_are_looked_for_by_their_name(
     with pytest.raises(MissingWeightsError, match=r"vggt-1b needs .*model\.safetensors"):
         VggtConfig().load()
     safetensors.torch.save_file(small_network, tmp_path / "vggt-1b" / "model.safetensors")
-    assert VggtConfig().load().name == "VGGT-1B"
+    assert VggtConfig().load().name == "real: VGGT-1B"
 
 
 def test_weights_that_are_not_the_network_s_are_told_in_one_line(
