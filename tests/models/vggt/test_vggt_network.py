@@ -154,11 +154,24 @@ def test_working_by_parts_changes_nothing(network: VggtNetwork, monkeypatch: pyt
     whole = drained(network.predict(images()))
     for module in ("aggregator", "vggt_network"):
         monkeypatch.setattr(f"photoreal.models.vggt.network.{module}._PHOTOS", 1)
-    monkeypatch.setattr("photoreal.models.vggt.network.blocks.parts.__defaults__", (7,))
+    monkeypatch.setattr("photoreal.models.vggt.network.blocks._PART", 7)
     parted = drained(network.predict(images()))
     close(parted.depth, whole.depth)
     close(parted.pose_encoding, whole.pose_encoding)
     close(parted.features.descriptors, whole.features.descriptors)
+
+
+def test_who_watches_keeps_the_precision_that_is_set_and_the_heads_have_theirs(
+    network: VggtNetwork, raw: RawPrediction
+) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        steps = network.predict(images())
+        for _ in range(4):
+            next(steps)
+            assert torch.is_autocast_enabled("cpu")
+        found = drained(steps)
+    close(found.depth, raw.depth)
+    close(found.pose_encoding, raw.pose_encoding)
 
 
 def test_layers_that_nobody_reads_are_not_kept(network: VggtNetwork, tokens: Tokens) -> None:

@@ -12,7 +12,9 @@ from photoreal.models.vggt.network.blocks import Block, parts, turns_of
 from photoreal.models.vggt.network.shape import VggtShape
 from photoreal.models.vggt.network.vision_transformer import VisionTransformer
 
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN = (0.485, 0.456, 0.406)
+"""ImageNet's mean colour, sRGB in [0, 1]: where an image has it, the network sees nothing."""
+_DEVIATION = (0.229, 0.224, 0.225)
 _PHOTOS = 4
 """Photos that are looked at at one time where each is looked at alone."""
 
@@ -56,7 +58,7 @@ class Aggregator(nn.Module):
         first = torch.cat([self.camera_token, self.register_token], 2)[0].float()
         x[:, :special] = first[1]
         x[0, :special] = first[0]
-        mean, deviation = (images.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
+        mean, deviation = (images.new_tensor(values)[:, None, None] for values in (MEAN, _DEVIATION))
         depth = len(self.frame_blocks)
         yield Step("looking at photos", 0, count + depth)
         for part in parts(count, _PHOTOS):

@@ -72,14 +72,14 @@ class Block(nn.Module):
             turns: cosines and sines by which queries and keys are turned (`turns_of`).
         """
         heard = self._attend(x, turns)
-        for part in parts(x.shape[1]):
+        for part in parts(x.shape[1], _PART):
             x[:, part] += self.ls1(self.attn.proj(heard[:, :, part].transpose(1, 2).flatten(2)))
             x[:, part] += self.ls2(self.mlp(self.norm2(x[:, part])))
 
     def _attend(self, x: Float[Tensor, "B N C"], turns: Float[Tensor, "2 N D"] | None) -> Float[Tensor, "B H N D"]:
         heads, count = self.attn.heads, x.shape[1]
         whole: list[Tensor] = []
-        for part in parts(count):
+        for part in parts(count, _PART):
             packed = self.attn.qkv(self.norm1(x[:, part])).unflatten(-1, (3, heads, -1))
             query, key, value = packed.permute(2, 0, 3, 1, 4)
             query, key = self.attn.q_norm(query), self.attn.k_norm(key)
@@ -92,8 +92,8 @@ class Block(nn.Module):
         return functional.scaled_dot_product_attention(query, key, value)
 
 
-def parts(count: int, size: int = _PART) -> Iterator[slice]:
-    """Slices that cover `count` rows."""
+def parts(count: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` rows that cover `count`."""
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
 

@@ -35,24 +35,27 @@ class VggtNetwork(nn.Module):
     def predict(self, images: Float[Tensor, "V 3 H W"]) -> Generator[Step, None, RawPrediction]:
         """Yield steps; return what the network says of the photos, in the frame of the first and of no known scale.
 
-        Attention is bfloat16 on CUDA and float32 elsewhere, the heads are float32 everywhere. Gradients do not pass.
+        Attention is bfloat16 on CUDA (float16 on old GPUs) and float32 elsewhere; the heads are float32. Gradients do
+        not pass.
 
         Args:
             images: sRGB in [0, 1]; the sides are multiples of `patch`.
         """
         tokens = yield from self.tokens(images, self.layers)
         size = (images.shape[2], images.shape[3])
-        encoding = self.camera_head(tokens.camera)[-1]
+        with _precisely(images):
+            encoding = self.camera_head(tokens.camera)[-1]
         count = len(images)
         depth, depth_confidence, point_confidence = (images.new_empty(count, *size) for _ in range(3))
         points = images.new_empty(count, *size, 3)
         for part in parts(count, _PHOTOS):
             yield Step("drawing depth", part.start, count)
             layers = tokens.layers[:, part]
-            numbers = self.depth_head.numbers(layers, tokens.grid, size)
-            depth[part], depth_confidence[part] = depth_of(numbers)
-            numbers = self.point_head.numbers(layers, tokens.grid, size)
-            points[part], point_confidence[part] = points_of(numbers)
+            with _precisely(images):
+                numbers = self.depth_head.numbers(layers, tokens.grid, size)
+                depth[part], depth_confidence[part] = depth_of(numbers)
+                numbers = self.point_head.numbers(layers, tokens.grid, size)
+                points[part], point_confidence[part] = points_of(numbers)
         yield Step("drawing depth", count, count)
         maps = tokens.layers.unflatten(2, tokens.grid).permute(0, 1, 4, 2, 3)
         return RawPrediction(
@@ -61,5 +64,23 @@ class VggtNetwork(nn.Module):
 
     def tokens(self, images: Float[Tensor, "V 3 H W"], kept: Sequence[int]) -> Generator[Step, None, Tokens]:
         """Yield steps; return the tokens after the pairs of blocks numbered `kept`."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
-            return (yield from self.aggregator(images, kept))
+        steps, place = self.aggregator(images, kept), images.device.type
+        while True:
+            # Left at each step: whoever watches does not work in half precision.
+            with torch.autocast(place, _half(place), enabled=place == "cuda"):
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    return end.value
+            yield step
+
+
+def _precisely(images: Tensor) -> torch.autocast:
+    """Float32, whatever the caller is at."""
+    return torch.autocast(images.device.type, enabled=False)
+
+
+def _half(place: str) -> torch.dtype:
+    """The type of attention where there is a GPU; those before compute capability 8 know no bfloat16."""
+    knows = place != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if knows else torch.float16
