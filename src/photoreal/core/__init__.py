@@ -16,7 +16,7 @@ from photoreal.core.errors import (
 from photoreal.core.gaussians import Gaussians, join
 from photoreal.core.maps import Depths, Features, Gauge, Geometry
 from photoreal.core.meshes import Mesh, TexturedMesh
-from photoreal.core.photos import Capture, Photos
+from photoreal.core.photos import Capture, Photos, photo_sizes
 from photoreal.core.points import Matches, Points, Tracks
 from photoreal.core.steps import Step, drained
 from photoreal.core.transforms import (
@@ -65,6 +65,7 @@ __all__ = [
     "linear_from_srgb",
     "look_at",
     "matrix_from_quaternion",
+    "photo_sizes",
     "pixel_rays",
     "project",
     "quaternion_from_matrix",

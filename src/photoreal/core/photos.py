@@ -67,3 +67,27 @@ class Capture(Value):
     def take(self, indices: Sequence[int]) -> "Capture":
         """The photos and cameras at `indices`, in that order."""
         return Capture(self.photos.take(indices), self.cameras.take(indices))
+
+
+def photo_sizes(photos: Photos) -> Int64[Tensor, "V 2"]:
+    """Height and width of each photo inside the canvas; photos of one lens have one size.
+
+    Rows at the bottom and columns at the right that are masked and black in all photos of a lens are padding. Some
+    photo reaches each side of the canvas, so a single lens always fills it.
+    """
+    canvas = torch.tensor(photos.size)
+    lenses = photos.lens_ids.unique().tolist()
+    if len(lenses) == 1:
+        return canvas.expand(len(photos), 2).clone()
+    sizes = canvas.expand(len(photos), 2).clone()
+    for lens in lenses:
+        rows = photos.lens_ids == lens
+        filled = photos.masks[rows].any(0) | photos.images[rows].amax((0, 1)).bool()
+        reach = [_last(filled.any(1)), _last(filled.any(0))]
+        sizes[rows] = torch.tensor([reach[k] or int(canvas[k]) for k in range(2)])
+    return sizes
+
+
+def _last(filled: Tensor) -> int:
+    indices = filled.nonzero()
+    return int(indices[-1]) + 1 if len(indices) else 0

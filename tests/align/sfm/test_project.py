@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from photoreal.align.sfm.project import FOCAL_PRIOR, camera_groups, file_name, group_camera, photo_sizes, write_photos
-from photoreal.core import Photos
+from photoreal.align.sfm.project import FOCAL_PRIOR, camera_groups, file_name, group_camera, write_photos
+from photoreal.core import Photos, photo_sizes
 
 
 def photos_of(sizes: list[tuple[int, int]], lenses: list[int], hints: list[float] | None = None) -> Photos:

@@ -20,14 +20,15 @@ from photoreal.core import (
     Photos,
     Step,
     invert_rigid,
+    photo_sizes,
     rigid,
 )
 from photoreal.models import GeometryModel
 from photoreal.models.vggt import Vggt, VggtConfig
 from photoreal.models.vggt import vggt as vggt_module
+from photoreal.models.vggt.geometry.framing import frame, framed
 from photoreal.models.vggt.geometry.prediction import moved
 from photoreal.models.vggt.pose_encoding import encoding_from_cameras
-from photoreal.models.vggt.preparation import prepare
 from photoreal.models.vggt.raw import RawPrediction
 from photoreal.models.vggt.vggt import photos_that_fit
 from photoreal.synth.toy import toy_scene
@@ -77,13 +78,18 @@ class Knowing(nn.Module):
 
 
 def model(*, lens: Tensor | None = None, **options: Any) -> tuple[Vggt, Knowing]:
-    network = Knowing(prepare(PHOTOS.capture.photos, SIDE), lens)
+    network = Knowing(shown_to_it(), lens)
     network.requires_grad_(requires_grad=False)
     return Vggt(network, VggtConfig(side=SIDE, **options), "a stand-in", torch.device("cpu")), network
 
 
 def photos_of() -> Photos:
     return PHOTOS.capture.photos
+
+
+def shown_to_it() -> Tensor:
+    photos = photos_of()
+    return framed(photos, frame(photo_sizes(photos), photos.size, (84, SIDE), 14))[0]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +238,7 @@ def test_options_out_of_range_are_refused_before_anything_is_read(options: dict[
 @pytest.fixture
 def small_network(monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
     """The stand-in takes the network's place; its weights."""
-    images = prepare(photos_of(), SIDE)
+    images = shown_to_it()
     monkeypatch.setattr(vggt_module, "_shape", lambda: None)
     monkeypatch.setattr(vggt_module, "_network", lambda shape: Knowing(images))
     return {"gain": torch.tensor([2.0, 3.0])}

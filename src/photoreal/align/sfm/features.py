@@ -18,12 +18,11 @@ from photoreal.align.sfm.project import (
     camera_groups,
     file_name,
     group_camera,
-    photo_sizes,
     write_camera,
     write_image,
     write_photos,
 )
-from photoreal.core import Photos
+from photoreal.core import Photos, photo_sizes
 
 _FINE_SIDE = 1200
 

@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from PIL import Image
 from torch import Tensor
 
-from photoreal.core import Photos
+from photoreal.core import Photos, photo_sizes
 
 FOCAL_PRIOR = 1.2
 """Focal length of a lens that says nothing, in longer sides of its photo."""
@@ -44,30 +44,6 @@ class Project:
         """The same photos with another, empty place for a database."""
         (self.folder / name / "images").mkdir(parents=True)  # COLMAP's mappers ask for it and leave it alone
         return Project(self.folder / name, self.image_ids)
-
-
-def photo_sizes(photos: Photos) -> Int64[Tensor, "V 2"]:
-    """Height and width of each photo inside the canvas; photos of one lens have one size.
-
-    Rows at the bottom and columns at the right that are masked and black in all photos of a lens are padding. Some
-    photo reaches each side of the canvas, so a single lens always fills it.
-    """
-    canvas = torch.tensor(photos.size)
-    lenses = photos.lens_ids.unique().tolist()
-    if len(lenses) == 1:
-        return canvas.expand(len(photos), 2).clone()
-    sizes = canvas.expand(len(photos), 2).clone()
-    for lens in lenses:
-        rows = photos.lens_ids == lens
-        filled = photos.masks[rows].any(0) | photos.images[rows].amax((0, 1)).bool()
-        reach = [_last(filled.any(1)), _last(filled.any(0))]
-        sizes[rows] = torch.tensor([reach[k] or int(canvas[k]) for k in range(2)])
-    return sizes
-
-
-def _last(filled: Tensor) -> int:
-    indices = filled.nonzero()
-    return int(indices[-1]) + 1 if len(indices) else 0
 
 
 def camera_groups(photos: Photos, sizes: Int64[Tensor, "V 2"], *, sharing: CameraSharing) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""Photographs as the network wants to see them: in [0, 1], their sides multiples of a patch.
+"""Sizes at which the network sees photographs, and images as its authors make them.
 
 Sizes are (height, width). Normalisation by ImageNet's mean and deviation is the network's own affair.
 """
@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from photoreal.core import PhotorealError, Photos
+from photoreal.core import PhotorealError
 
 PATCH = 14
 """Side of a patch of the released network, in pixels."""
@@ -19,15 +19,14 @@ SIDE = 518
 """Side of the images on which it was trained most."""
 LEAST_PATCHES = 4
 """No side of an image is made shorter than so many patches."""
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _WHITE = 1.0
 
 
 def network_size(size: tuple[int, int], side: int = SIDE, patch: int = PATCH) -> tuple[int, int]:
     """Size at which the network sees the whole of a photo: its longer side is `side`, both are multiples of `patch`.
 
-    The proportions change by the rounding alone; a photo more than `side` / (4 `patch`) times as long as wide is
-    stretched. A `side` that is no multiple of `patch` becomes the nearest one.
+    The proportions change by the rounding alone, or, of a photo more than `side` / (4 `patch`) times as long as wide,
+    so that it needs a border. A `side` that is no multiple of `patch` becomes the nearest one.
 
     Raises:
         PhotorealError: `side` is less than 4 patches.
@@ -37,23 +36,6 @@ def network_size(size: tuple[int, int], side: int = SIDE, patch: int = PATCH) ->
     longer = max(size)
     height, width = (max(LEAST_PATCHES, round(length * side / longer / patch)) * patch for length in size)
     return height, width
-
-
-def prepare(photos: Photos, side: int = SIDE, patch: int = PATCH) -> Float[Tensor, "V 3 h w"]:
-    """Whole photos at `network_size`, in [0, 1]; what is masked shows ImageNet's mean, which is 0 to the network."""
-    size = network_size(photos.size, side, patch)
-    mean = torch.tensor(_IMAGENET_MEAN, device=photos.images.device)[:, None, None]
-    prepared = photos.images.new_empty((len(photos), 3, *size), dtype=torch.float32)
-    # One by one: as floats, large photos would take four times their memory.
-    for row, (image, mask) in enumerate(zip(photos.images, photos.masks, strict=True)):
-        prepared[row] = _resized(torch.where(mask, image / 255, mean), size)
-    return prepared
-
-
-def shown(photos: Photos, size: tuple[int, int]) -> Float[Tensor, "V h w"]:
-    """Which share of each pixel's area shows the scene, of photos brought to `size`."""
-    maps = [functional.interpolate(mask[None, None].float(), size, mode="area")[0, 0] for mask in photos.masks]
-    return torch.stack(maps)
 
 
 def prepare_as_released(
@@ -75,6 +57,12 @@ def prepare_as_released(
     return torch.stack([_centred(image, (height, width)) for image in found])
 
 
+def resized(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
+    """The image at `size` (height, width), bicubic without aliases, in [0, 1] as before."""
+    # Bicubic overshoots at edges; an image file would have clipped it.
+    return functional.interpolate(image[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+
+
 def _opaque(image: UInt8[Tensor, "_ _ _"]) -> Float[Tensor, "3 H W"]:
     colour = image[:3] / 255
     if len(image) == 3:
@@ -85,7 +73,7 @@ def _opaque(image: UInt8[Tensor, "_ _ _"]) -> Float[Tensor, "3 H W"]:
 
 def _cropped(image: Float[Tensor, "3 H W"], side: int) -> Float[Tensor, "3 h w"]:
     height, width = image.shape[1:]
-    scaled = _eight_bit(_resized(image, (round(height * side / width / PATCH) * PATCH, side)))
+    scaled = _eight_bit(resized(image, (round(height * side / width / PATCH) * PATCH, side)))
     top = max(scaled.shape[1] - side, 0) // 2
     return scaled[:, top : top + side]
 
@@ -94,18 +82,13 @@ def _padded(image: Float[Tensor, "3 H W"], side: int) -> Float[Tensor, "3 s s"]:
     height, width = image.shape[1:]
     shorter = round(min(height, width) * side / max(height, width) / PATCH) * PATCH
     size = (shorter, side) if width >= height else (side, shorter)
-    return _centred(_eight_bit(_resized(image, size)), (side, side))
+    return _centred(_eight_bit(resized(image, size)), (side, side))
 
 
 def _centred(image: Float[Tensor, "3 h w"], size: tuple[int, int]) -> Float[Tensor, "3 H W"]:
     """In the middle of white; where it cannot be, half a pixel further to the top left."""
     down, right = size[0] - image.shape[1], size[1] - image.shape[2]
     return functional.pad(image, (right // 2, right - right // 2, down // 2, down - down // 2), value=_WHITE)
-
-
-def _resized(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
-    # Bicubic overshoots at edges; an image file would have clipped it.
-    return functional.interpolate(image[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
 
 
 def _eight_bit(image: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 h w"]:

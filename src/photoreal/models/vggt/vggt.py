@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from photoreal.core import (
@@ -20,13 +20,15 @@ from photoreal.core import (
     PhotorealError,
     Photos,
     Step,
+    photo_sizes,
 )
+from photoreal.models.vggt.geometry.framing import Frame, cameras_over_canvas, frame, framed, over_canvas
 from photoreal.models.vggt.geometry.known_lens import with_known_lenses
 from photoreal.models.vggt.geometry.prediction import VggtPrediction, without_features
 from photoreal.models.vggt.geometry.windows import predict_in_windows
 from photoreal.models.vggt.network import VggtNetwork, VggtShape
 from photoreal.models.vggt.pose_encoding import cameras_from_encoding
-from photoreal.models.vggt.preparation import SIDE, network_size, prepare, shown
+from photoreal.models.vggt.preparation import SIDE, network_size
 from photoreal.models.vggt.raw import RawNetwork, RawPrediction
 from photoreal.models.weights import load_strictly, locate, read_state
 
@@ -183,7 +185,7 @@ def _predicted(
         raise AlignmentError("VGGT needs at least 1 photo, and here are 0")
     return (
         yield from predict_in_windows(
-            partial(_window, model, photos, kept),
+            partial(_window, model, photos, photo_sizes(photos), kept),
             len(photos),
             photos_at_once=_at_once(model, photos),
             overlap=model.config.overlap,
@@ -192,31 +194,40 @@ def _predicted(
 
 
 def _window(
-    model: Vggt, photos: Photos, kept: Callable[[VggtPrediction], VggtPrediction], rows: Sequence[int]
+    model: Vggt,
+    photos: Photos,
+    sizes: Int64[Tensor, "V 2"],
+    kept: Callable[[VggtPrediction], VggtPrediction],
+    rows: Sequence[int],
 ) -> Generator[Step, None, VggtPrediction]:
-    chosen = photos.take(rows)
-    images = prepare(chosen, model.config.side, model.network.patch).to(model.device)
-    raw = yield from model.network.predict(images)
-    return kept(_ours(raw.to(photos.images.device), chosen))
+    chosen, patch = photos.take(rows), model.network.patch
+    within = frame(sizes[list(rows)], photos.size, network_size(photos.size, model.config.side, patch), patch)
+    images, shown = framed(chosen, within)
+    raw = yield from model.network.predict(images.to(model.device))
+    return kept(_ours(raw.to(photos.images.device), shown, within))
 
 
-def _ours(raw: RawPrediction, photos: Photos) -> VggtPrediction:
+def _ours(raw: RawPrediction, shown: Bool[Tensor, "V h w"], within: Frame) -> VggtPrediction:
     """In our conventions; raises an AlignmentError where a camera is not finite."""
-    size = (raw.depth.shape[-2], raw.depth.shape[-1])
     astray = int((~raw.pose_encoding.isfinite().all(-1)).sum())
     if astray:
         raise AlignmentError(
-            f"VGGT gave {astray} of {len(photos)} photos a camera that is not finite; are its weights whole?"
+            f"VGGT gave {astray} of {len(shown)} photos a camera that is not finite; are its weights whole?"
         )
-    visible = shown(photos, size) >= 0.5
-    cameras = cameras_from_encoding(raw.pose_encoding, size).resized(photos.size)
-    sane, point_sane = raw.depth.isfinite() & visible, raw.points.isfinite().all(-1) & visible
+    cameras = cameras_over_canvas(cameras_from_encoding(raw.pose_encoding, within.size), within)
+    sane, point_sane = raw.depth.isfinite() & shown, raw.points.isfinite().all(-1) & shown
+    depths = Depths(
+        over_canvas(raw.depth.nan_to_num(0.0, 0.0, 0.0), within),
+        over_canvas(_beyond_one(raw.depth_confidence) * sane, within),
+    )
+    points = over_canvas(raw.points.nan_to_num(0.0, 0.0, 0.0).movedim(-1, 1), within).movedim(1, -1)
+    descriptors = over_canvas(raw.features.descriptors.movedim(1, 0), within).movedim(0, 1)
     return VggtPrediction(
         cameras,
-        Depths(raw.depth.nan_to_num(0.0, 0.0, 0.0), _beyond_one(raw.depth_confidence) * sane),
-        raw.points.nan_to_num(0.0, 0.0, 0.0),
-        _beyond_one(raw.point_confidence) * point_sane,
-        raw.features,
+        depths,
+        points,
+        over_canvas(_beyond_one(raw.point_confidence) * point_sane, within),
+        raw.features.replace(descriptors=descriptors),
     )
 
 
