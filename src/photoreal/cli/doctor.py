@@ -12,7 +12,7 @@ import torch
 
 from photoreal import __version__
 from photoreal.core import MissingWeightsError
-from photoreal.models import WEIGHTS, command, find
+from photoreal.models.weights import WEIGHTS, command, find
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from photoreal.core import MissingWeightsError
-from photoreal.models import WEIGHTS, find, get, locate
+from photoreal.models.weights import WEIGHTS, find, get, locate
 
 GROUPS = {
     "embedded": tuple(name for name, weights in WEIGHTS.items() if weights.embedded),

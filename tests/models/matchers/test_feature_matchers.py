@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from photoreal.core import FormatError, Matches, MissingWeightsError, Photos
-from photoreal.models import AlikedConfig, XFeatConfig, locate, read_state
+from photoreal.models import AlikedConfig, XFeatConfig
 from photoreal.models import Matcher as MatcherProtocol
 from photoreal.models.matchers import xfeat
 from photoreal.models.matchers.features import LocalFeatures
 from photoreal.models.matchers.glue import GlueShape, load_glue
 from photoreal.models.matchers.pairing import FeatureMatcher, match_pairs
+from photoreal.models.weights import locate, read_state
 from photoreal.synth.patterns import book_atlas
 
 SIZE = (256, 320)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from photoreal.core import FormatError
-from photoreal.models import read_arrays
+from photoreal.models.weights import read_arrays
 
 
 def pickled(folder: Path, tree: object, protocol: int = 3) -> Path:

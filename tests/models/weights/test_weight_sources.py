@@ -14,8 +14,7 @@ import huggingface_hub
 import pytest
 
 from photoreal.core import MissingWeightsError
-from photoreal.models import WEIGHTS, HubFiles, PackageFile, Weights, find, get, locate
-from photoreal.models.weights import sources
+from photoreal.models.weights import WEIGHTS, HubFiles, PackageFile, Weights, find, get, locate, sources
 
 GOOD = hashlib.sha256(b"good").hexdigest()
 PACKAGED = Weights("a toy", PackageFile("toy_package", "1.2", "inside/a.ckpt"), GOOD, "none")
@@ -175,7 +174,7 @@ def test_a_download_brings_every_file(monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.parametrize("offline", [True, False])
 def test_a_hub_that_cannot_be_reached_is_one_line_and_no_wait(tmp_path: Path, *, offline: bool) -> None:
     code = (
-        "from photoreal.models import get\n"
+        "from photoreal.models.weights import get\n"
         "try:\n    get('efficientloftr')\n"
         "except Exception as error:\n    print(type(error).__name__, error)"
     )

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from photoreal.core import FormatError
-from photoreal.models import load_strictly, read_state
+from photoreal.models.weights import load_strictly, read_state
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.tensor([0.5, -1.0])}
 

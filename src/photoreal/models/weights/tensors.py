@@ -19,7 +19,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     A state dict that is wrapped, as in `{"model": ...}`, is unwrapped.
 
     Raises:
-        FormatError: the file is missing, damaged or neither, or asks for code to be run (which it is not).
+        FormatError: the file is missing or damaged, is of neither format, or asks for code to be run (which it is not).
     """
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
