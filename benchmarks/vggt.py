@@ -12,6 +12,7 @@ from benchmarks.figures import Figure
 from photoreal.core import drained
 from photoreal.models.vggt.network.shape import VggtShape
 from photoreal.models.vggt.network.vggt_network import VggtNetwork
+from photoreal.models.vggt.vggt import memory_gib
 
 GIB = 2**30
 SIZE = (518, 392)
@@ -31,6 +32,7 @@ def vggt(*, quick: bool) -> list[Figure]:
         on = f"VGGT-1B, random weights, {count} photos of {size[1]}x{size[0]}, {device}"
         figures.append(Figure(f"VGGT, {count} photos", found["seconds"], "s", "", on))
         figures.append(Figure(f"VGGT, {count} photos, memory beside weights", found["bytes"] / GIB, "GiB", "", on))
+        figures.append(Figure("the same, as estimated beforehand", memory_gib(count, size), "GiB", "", on))
     slopes = {kept: _slope(_alone(device, small, (few, many), kept), many - few) for kept in ("read", "all")}
     on = f"VGGT-1B, from {few} to {many} photos of {small[1]}x{small[0]}, {device}"
     figures += [
