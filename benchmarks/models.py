@@ -8,12 +8,22 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from benchmarks.figures import Figure
 from benchmarks.registration import registration
+from benchmarks.subjects import photos_folder
 from benchmarks.vggt import vggt
 from photoreal.core import Features, MissingWeightsError, unit_from_bytes
-from photoreal.models import Dinov2SaliencyConfig, FeatureModel, PatchConfig, matching_descriptors
+from photoreal.io import ReadConfig, read_photos
+from photoreal.models import (
+    Dinov2SaliencyConfig,
+    FeatureModel,
+    ImageEncoder,
+    PatchConfig,
+    PooledConfig,
+    matching_descriptors,
+)
 from photoreal.models.vggt.network import VggtNetwork, VggtShape
 from photoreal.view.pictures import read_pixels
 
@@ -29,6 +39,7 @@ def models(data: Path, *, quick: bool) -> list[Figure]:
     return [
         *_layout(),
         *patch_matching(data, side=224 if quick else 518),
+        *photo_retrieval(data, each=4 if quick else 16),
         *registration(data, quick=quick),
         *vggt(quick=quick),
     ]
@@ -74,6 +85,42 @@ def patch_matching(data: Path, *, side: int = 518) -> list[Figure]:
         *figures,
         Figure("features of the pair", seconds, "s", "", on),
     ]
+
+
+def photo_retrieval(data: Path, *, each: int) -> list[Figure]:
+    """How often the lower right of some photo that is most like the upper left of one is of the same capture."""
+    name, captures = (
+        "crops whose likest is of the same capture",
+        ("fox", "kermit", "kitchen", "sceaux", "temple_sparse_ring"),
+    )
+    here = [capture for capture in captures if photos_folder(data, capture).is_dir()]
+    try:
+        encoder = PooledConfig().load()
+    except MissingWeightsError as error:
+        return [Figure(name, None, "", "", str(error))]
+    if len(here) < 2:
+        return [Figure(name, None, "", "", f"fewer than two of {', '.join(captures)} in {data}")]
+    corners: list[Tensor] = []
+    for capture in here:
+        photos = read_photos(photos_folder(data, capture), ReadConfig(max_side=640)).photos
+        chosen = torch.linspace(0, len(photos) - 1, min(each, len(photos))).round().long().tolist()
+        images = unit_from_bytes(photos.take(chosen).images)
+        side = int(0.6 * min(images.shape[2:]))
+        corners.append(torch.stack([images[:, :, :side, :side], images[:, :, -side:, -side:]]))
+    labels = torch.cat([torch.full((pair.shape[1],), row) for row, pair in enumerate(corners)])
+    on = f"{len(labels)} photos of {', '.join(here)}"
+    ways = {"embedded encoder": encoder, "mean and deviation of colours": _colours}
+    return [Figure(f"{name}, {way}", _same(encode, corners, labels), "", "", on) for way, encode in ways.items()]
+
+
+def _same(encode: ImageEncoder, corners: list[Tensor], labels: Tensor) -> float:
+    with torch.no_grad():
+        first, second = (normalize(torch.cat([encode(pair[side]) for pair in corners]), dim=1) for side in (0, 1))
+    return float((labels[(first @ second.T).argmax(1)] == labels).float().mean())
+
+
+def _colours(images: Tensor) -> Tensor:
+    return torch.cat([images.mean((2, 3)) - 0.5, images.std((2, 3))], dim=1)
 
 
 def score(features: Features, images: Float[Tensor, "2 3 H W"], homography: Float[Tensor, "3 3"]) -> tuple[float, int]:

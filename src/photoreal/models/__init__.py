@@ -5,6 +5,7 @@ from photoreal.models.features.clip import ClipConfig, ClipEncoder
 from photoreal.models.features.dino import DinoConfig
 from photoreal.models.features.dinov2_saliency import Dinov2SaliencyConfig
 from photoreal.models.features.patches import PatchConfig, PatchFeatures, matching_descriptors
+from photoreal.models.features.pooled import PooledConfig, PooledEncoder
 from photoreal.models.lpips import LpipsAlex
 from photoreal.models.matchers.aliked import AlikedConfig
 from photoreal.models.matchers.loftr import EfficientLoftrConfig
@@ -28,6 +29,8 @@ __all__ = [
     "PatchConfig",
     "PatchFeatures",
     "PerceptualNetwork",
+    "PooledConfig",
+    "PooledEncoder",
     "Vggt",
     "VggtConfig",
     "VggtPrediction",
