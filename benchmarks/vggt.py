@@ -2,11 +2,13 @@
 
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import time
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.figures import Figure
 from photoreal.core import drained
@@ -31,6 +33,7 @@ def vggt(*, quick: bool) -> list[Figure]:
         found = _alone(device, size, (count,), "read")[0]
         on = f"VGGT-1B, random weights, {count} photos of {size[1]}x{size[0]}, {device}"
         figures.append(Figure(f"VGGT, {count} photos", found["seconds"], "s", "", on))
+        figures.append(Figure("its speed, bare matrix products being 1", found["speed"], "", "", on))
         figures.append(Figure(f"VGGT, {count} photos, memory beside weights", found["bytes"] / GIB, "GiB", "", on))
         figures.append(Figure("the same, as estimated beforehand", memory_gib(count, size), "GiB", "", on))
     slopes = {kept: _slope(_alone(device, small, (few, many), kept), many - few) for kept in ("read", "all")}
@@ -61,18 +64,41 @@ def measure(device: str, size: tuple[int, int], kept: str, counts: list[int]) ->
     network = _random_network(device)
     if kept == "all":
         network.layers = tuple(range(VggtShape().depth))
+    _operations_a_second(device)  # takes its memory before memory is counted
     before = _peak(device)
     for count in counts:
         images = torch.rand(count, 3, *size, generator=torch.Generator().manual_seed(0)).to(device)
+        bare = _operations_a_second(device)
         started = time.perf_counter()
-        if kept == "all":
-            _with_every_layer(network, images)
-        else:
-            drained(network.predict(images))
-        if device == "cuda":
-            torch.cuda.synchronize()
+        with FlopCounterMode(display=False) as counter:
+            if kept == "all":
+                _with_every_layer(network, images)
+            else:
+                drained(network.predict(images))
+            _finish(device)
         seconds = time.perf_counter() - started
-        print(json.dumps({"seconds": seconds, "bytes": _peak(device) - before}), flush=True)
+        bare = (bare + _operations_a_second(device)) / 2
+        speed = counter.get_total_flops() / seconds / bare
+        print(json.dumps({"seconds": seconds, "speed": speed, "bytes": _peak(device) - before}), flush=True)
+
+
+def _operations_a_second(device: str) -> float:
+    """Of bare matrix products in the network's precision, as large as those of a layer for 1024 tokens; on a machine
+    that is at times slow for all, they tell how slow."""
+    kind = torch.bfloat16 if device == "cuda" else torch.float32
+    tokens, weights = (torch.ones(1024, columns, device=device, dtype=kind) for columns in (1024, 4096))
+    seconds: list[float] = []
+    for _ in range(60):
+        started = time.perf_counter()
+        _ = tokens @ weights
+        _finish(device)
+        seconds.append(time.perf_counter() - started)
+    return 2 * 1024 * 1024 * 4096 / statistics.median(seconds)
+
+
+def _finish(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 def _with_every_layer(network: VggtNetwork, images: torch.Tensor) -> None:
