@@ -23,6 +23,7 @@ from captures import (
 from PIL import Image
 
 from photoreal.cli.main import main
+from photoreal.cli.stages.solve import told
 from photoreal.io import (
     detect,
     read_capture,
@@ -86,6 +87,11 @@ def test_solve_then_splat_is_reconstruct(program: Program, dataset: Path, scene:
     assert detect(out) == "colmap"
     assert "PSNR" in program.succeed("splat", out, *BRIEF)
     assert result(out) == result(scene)
+
+
+@pytest.mark.parametrize(("value", "words"), [(60000.0, "60000"), (1234.5, "1234"), (0.012345, "0.01235"), (5.0, "5")])
+def test_figures_of_cameras_are_told_in_plain_digits(value: float, words: str) -> None:
+    assert told(value) == words
 
 
 def test_solve_goes_on_without_solving_again(program: Program, dataset: Path, tmp_path: Path) -> None:

@@ -35,10 +35,15 @@ class Solve:
         steps = reconstruct(self.source, self.out, self.config, preset=self.preset, policy=policy, until="solve")
         record = show(steps)
         solved = record.stages[0]
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in solved.figures.items())
+        figures = ", ".join(f"{name} {told(value)}" for name, value in solved.figures.items())
         print(f"{solved.model}: {figures}")
         for note in solved.notes:
             print(f"  {note}")
         for item in record.left_out:
             print(f"  left out: {item['name']}: {item['reason']}")
         print(f"next: photoreal splat {self.out}")
+
+
+def told(value: float) -> str:
+    """Four digits, or all of a large number's."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
