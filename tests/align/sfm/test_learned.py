@@ -1,6 +1,7 @@
 """A matcher's matches beside SIFT's: what the database then holds, when a network is called, what it is good for."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,55 @@ def test_auto_calls_a_network_only_where_sift_is_not_enough(room: ToyScene, monk
     assert len(found.capture) == 5
     assert found.method == "incremental, with XFeat and LighterGlue"
     assert sorted(oracle.asked) == [(a, b) for a in range(5) for b in range(a + 1, 5)]
+
+
+def test_a_second_network_is_asked_for_the_photos_that_look_alike_as_the_first_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = toy_scene(2, views=16, size=(150, 200))
+    photos = scene.capture.photos
+    asked: list[list[tuple[int, int]]] = []
+
+    class Some(Oracle):
+        """Knows the truth of ever more photos."""
+
+        def __call__(self, photos: Photos, pairs: Sequence[tuple[int, int]]) -> Iterator[Matches]:
+            asked.append(sorted(pairs))
+            for pair, found in zip(pairs, super().__call__(photos, pairs), strict=True):
+                yield found if max(pair) < 4 * len(asked) else matches()
+
+    oracle = Some(scene)
+    monkeypatch.setattr(solving, "load_matcher", lambda name, config: oracle)
+    monkeypatch.setattr(solving, "_FEW_SIGHTINGS", 10_000)
+    found = drained(solve(photos, BLIND))
+    assert found.method == "incremental, with XFeat and LighterGlue, with ALIKED and LightGlue"
+    assert len(asked) == 2
+    # Little is known of any photo, so both are asked of all that look alike, which descriptors tell.
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize("matcher", ["xfeat", "own"])
+def test_what_was_used_is_told_also_where_it_was_asked_for(
+    room: ToyScene, monkeypatch: pytest.MonkeyPatch, matcher: str
+) -> None:
+    oracle = Oracle(room)
+    monkeypatch.setattr(solving, "load_matcher", lambda name, config: oracle)
+    found = drained(solve(room.capture.photos, BLIND, matcher=oracle if matcher == "own" else "xfeat"))
+    told = {"own": "with a matcher of one's own", "xfeat": "with XFeat and LighterGlue"}
+    assert found.method == f"incremental, {told[matcher]}"
+
+
+def test_the_focal_length_of_two_photos_is_looked_for_in_every_project(
+    room: ToyScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrated: list[str] = []
+    monkeypatch.setattr(solving, "calibrate_pair", lambda project, seed: calibrated.append(project.folder.name))
+    monkeypatch.setattr(solving, "load_matcher", lambda name, config: Oracle(room))
+    monkeypatch.setattr(solving, "_FEW_SIGHTINGS", 10_000)
+    assert len(drained(solve(room.capture.photos.take([1, 2]), FAST)).capture) == 2
+    assert len(calibrated) == 3
+    drained(solve(room.capture.photos.take([1, 2, 3]), FAST))
+    assert len(calibrated) == 3
 
 
 def test_a_network_looks_only_at_photos_that_are_out(room: ToyScene, monkeypatch: pytest.MonkeyPatch) -> None:

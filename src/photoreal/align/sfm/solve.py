@@ -28,7 +28,11 @@ from photoreal.models import Matcher
 _LINKING_INLIERS = 25
 _FEW_SIGHTINGS = 100
 _MOST = 0.8
-_NAMES = {"xfeat": "with XFeat and LighterGlue", "aliked": "with ALIKED and LightGlue"}
+_NAMES = {
+    "xfeat": "with XFeat and LighterGlue",
+    "aliked": "with ALIKED and LightGlue",
+    "loftr": "with EfficientLoFTR (real)",
+}
 _MANY_PHOTOS = 100
 
 
@@ -88,6 +92,10 @@ class Survey:
     project: Project
     features: Int64[Tensor, " V"]
     graph: MatchGraph
+    described: Project
+    """Where the photos' SIFT features have descriptors; those of networks have none."""
+    networks: tuple[str, ...] = ()
+    """Whose matches are in it besides SIFT's."""
 
 
 def solve(
@@ -110,7 +118,8 @@ def solve(
     with TemporaryDirectory(prefix="photoreal-") as folder, quiet_colmap():
         survey = yield from survey_of(photos, Path(folder) / "project", config)
         if network is not None:
-            survey = yield from _joined(photos, survey, network, None, config)
+            told = _NAMES[matcher] if isinstance(matcher, str) else "with a matcher of one's own"
+            survey = yield from _joined(photos, survey, (network, told), None, config)
         refuse_blank(survey.features)
         attempt = yield from _climb(photos, survey, config, automatic=matcher == "auto")
         if attempt.model is None:
@@ -142,7 +151,7 @@ def survey_of(
     )
     matching = match_features(project, pairs, config.matching, seed=config.seed)
     graph = yield from as_steps("matching", len(pairs), matching)
-    return Survey(project, feature_counts(project), graph)
+    return Survey(project, feature_counts(project), graph, project)
 
 
 @dataclass(frozen=True)
@@ -157,9 +166,6 @@ class _Attempt:
 def _climb(photos: Photos, survey: Survey, config: SfmConfig, *, automatic: bool) -> Generator[Step, None, _Attempt]:
     """The largest model of a ladder of attempts, which ends as soon as one places the photos that matches link."""
     count, mapping = len(photos), MappingConfig(config.threads, config.seed)
-    if count == 2:
-        calibrate_pair(survey.project, config.seed)
-
     best = _Attempt((yield from _map(survey, mapping)), survey)
     pairs, flat = survey.graph.pairs
     if best.model is None and 0 < pairs < 2 * flat:
@@ -202,21 +208,22 @@ def _with_network(
     index = {number: row for row, number in enumerate(best.survey.project.image_ids)}
     thin = _reach(best.model)[1] < _FEW_SIGHTINGS
     placed = None if best.model is None or thin else [index[number] for number in best.model.placed]
-    survey = yield from _joined(photos, best.survey, network, placed, config)
+    survey = yield from _joined(photos, best.survey, (network, _NAMES[name]), placed, config)
     model = yield from _map(survey, MappingConfig(config.threads, config.seed))
     if _reach(model) <= _reach(best.model):
         return best
-    return replace(best, model=_renamed(model, _NAMES[name]), survey=survey)
+    return replace(best, model=model, survey=survey)
 
 
 def _joined(
-    photos: Photos, survey: Survey, network: Matcher, placed: Collection[int] | None, config: SfmConfig
+    photos: Photos, survey: Survey, network: tuple[Matcher, str], placed: Collection[int] | None, config: SfmConfig
 ) -> Generator[Step, None, Survey]:
     """The survey with a network's matches: of photos that are not among the `placed`, or with None of all."""
-    pairs = pairs_for_network(survey.project, placed, seed=config.seed)
-    matching = add_matches(survey.project, photos, pairs, network, seed=config.seed)
+    matcher, told = network
+    pairs = pairs_for_network(survey.described, placed, seed=config.seed)
+    matching = add_matches(survey.project, photos, pairs, matcher, seed=config.seed)
     project, graph = yield from as_steps("matching by a network", len(pairs), matching)
-    return Survey(project, feature_counts(project), graph)
+    return Survey(project, feature_counts(project), graph, survey.described, (*survey.networks, told))
 
 
 def _reach(model: Model | None) -> tuple[int, float]:
@@ -232,6 +239,8 @@ def _map(survey: Survey, mapping: MappingConfig) -> Generator[Step, None, Model 
         return None
     project, count = survey.project, len(survey.features)
     goal = _linked(survey.graph)
+    if count == 2:
+        calibrate_pair(project, mapping.seed)
     best = yield from as_steps("cameras", count, map_incrementally(project, mapping, caution="strict"))
     if _placed(best) < goal:
         model = yield from as_steps("cameras, relaxed", count, map_incrementally(project, mapping, caution="relaxed"))
@@ -297,4 +306,5 @@ def _solution(photos: Photos, attempt: _Attempt, model: Model) -> Solution:
         "reprojection_error_px": model.reconstruction.compute_mean_reprojection_error(),
         "parallax_degrees": float(parallax(capture.cameras, points, tracks).median()),
     }
-    return Solution(capture, points, tracks, left_out, model.method, figures, attempt.notes)
+    method = ", ".join((model.method, *survey.networks))
+    return Solution(capture, points, tracks, left_out, method, figures, attempt.notes)
