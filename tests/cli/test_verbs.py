@@ -21,6 +21,7 @@ from captures import (
     write_posed,
 )
 from PIL import Image
+from safetensors.torch import save_file
 
 from photoreal.cli.main import main
 from photoreal.cli.stages.solve import told
@@ -330,6 +331,18 @@ def test_absent_weights_fail_a_check_only_when_they_are_named(
     assert "lpips-alex needs" not in program.succeed("weights", "check", "dinov2-small-saliency")
     assert "1 are damaged or absent: lpips-alex" in program.fail("weights", "check", "lpips-alex")
     assert "no weights called 'vgt'" in program.fail("weights", "get", "vgt")
+
+
+def test_a_file_without_a_known_checksum_is_not_called_whole(
+    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PHOTOREAL_WEIGHTS", str(tmp_path))
+    (tmp_path / "vggt-1b").mkdir()
+    path = tmp_path / "vggt-1b" / "model.safetensors"
+    path.write_bytes(b"garbage")
+    assert "1 are damaged or absent: vggt-1b" in program.fail("weights", "check", "vggt-1b")
+    save_file({"one": torch.zeros(2)}, path)
+    assert "holds 1 tensors, but its checksum is not known" in program.succeed("weights", "check", "vggt-1b")
 
 
 def test_view_ends_with_control_c(program: Program, scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:

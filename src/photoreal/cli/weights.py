@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from photoreal.core import MissingWeightsError
-from photoreal.models.weights import WEIGHTS, find, get, locate
+from photoreal.core import FormatError, MissingWeightsError
+from photoreal.models.weights import WEIGHTS, count_tensors, expected, find, get, locate
 
 GROUPS = {
     "embedded": tuple(name for name, weights in WEIGHTS.items() if weights.embedded),
@@ -21,12 +21,12 @@ class WeightsVerb:
 
     action: Annotated[Literal["list", "get", "check"], tyro.conf.Positional]
     """list: what there is and what is here; get: fetch what is not here; check: read what is here and compare its
-    checksum."""
+    checksum, where that is known."""
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """Which ones: names that `list` tells, embedded or all; none names all that are here, and for get the embedded
     ones."""
     again: bool = False
-    """Fetch them also where they are here."""
+    """Of get: fetch them also where they are here."""
 
     def run(self) -> None:
         """Carry out the verb."""
@@ -78,12 +78,20 @@ def _check(names: tuple[str, ...]) -> None:
     wrong: list[str] = []
     for name in names or [name for name in WEIGHTS if _is_here(name)]:
         try:
-            print(f"{name}: whole, {locate(name)}")
-        except MissingWeightsError as error:
+            print(f"{name}: {_checked(name)}")
+        except (MissingWeightsError, FormatError) as error:
             print(f"{name}: {error}")
             wrong.append(name)
     if wrong:
         raise MissingWeightsError(f"{len(wrong)} are damaged or absent: {', '.join(wrong)}")
+
+
+def _checked(name: str) -> str:
+    """Raises an error where the file is not what it should be."""
+    path = locate(name)
+    if expected(name) is not None:
+        return f"whole, {path}"
+    return f"can be read and holds {count_tensors(path)} tensors, but its checksum is not known: {path}"
 
 
 def _is_here(name: str) -> bool:

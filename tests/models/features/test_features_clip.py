@@ -130,3 +130,11 @@ def test_the_width_is_that_of_the_whole_network(folder: Path, rewrite: Callable[
     del fields["projection_dim"]
     rewrite(folder, vision_config=fields)
     assert ClipConfig(str(folder)).load()(images(1, 32, 32)).shape == (1, 20)
+
+
+def test_the_older_file_is_read_where_there_is_no_newer(folder: Path) -> None:
+    before = ClipConfig(str(folder)).load()(images(2, 32, 32))
+    state = load_file(folder / "model.safetensors")
+    torch.save(state, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    torch.testing.assert_close(ClipConfig(str(folder)).load()(images(2, 32, 32)), before, rtol=0, atol=0)

@@ -141,11 +141,54 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
         save_file(wrong, tmp_path / "model.safetensors")
         with pytest.raises(FormatError, match="weights of Efficient LoFTR do not fit the network"):
             EfficientLoftrConfig(weights=str(tmp_path)).load()
-    (tmp_path / "config.json").write_text("[]")
-    with pytest.raises(FormatError, match="is not a configuration of Efficient LoFTR"):
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ([], "holds a list, not the fields of a configuration"),
+        ({"model_type": "dinov2"}, "of a network 'dinov2', not efficientloftr"),
+        ({"hidden_size": "abc"}, "describes no network that can be built"),
+        ({"hidden_size": -1}, "describes no network that can be built"),
+        ({"num_attention_heads": 0}, "describes no network that can be built"),
+        ({"stage_num_blocks": []}, "describes no network that can be built"),
+    ],
+)
+def test_configurations_of_no_such_network_are_refused(
+    folder: Path, tmp_path: Path, fields: dict[str, object] | list[object], complaint: str
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | fields if isinstance(fields, dict) else fields))
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    with pytest.raises(FormatError, match=complaint) as error:
         EfficientLoftrConfig(weights=str(tmp_path)).load()
-    with pytest.raises(FormatError, match="cannot read"):
-        EfficientLoftrConfig(weights=str(tmp_path / "nowhere")).load()
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_s_word_on_kernels_counts_for_nothing(folder: Path, tmp_path: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    evil = {"attn_implementation": "someone/kernel", "_attn_implementation": "someone/kernel"}
+    (tmp_path / "config.json").write_text(json.dumps(config | evil))
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    assert EfficientLoftrConfig(weights=str(tmp_path)).load()
+
+
+@pytest.mark.parametrize("weights", ["nowhere", "xfeat"])
+def test_names_of_no_such_weights_are_told_with_those_there_are(weights: str) -> None:
+    with pytest.raises(MissingWeightsError, match=f"'{weights}' is neither a folder .* efficientloftr"):
+        EfficientLoftrConfig(weights=weights).load()
+
+
+def test_weights_in_half_precision_are_read_and_used_in_full(folder: Path, tmp_path: Path, matcher: Matcher) -> None:
+    state = small_network().state_dict()
+    half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    save_file(half, tmp_path / "model.safetensors")
+    (found,) = EfficientLoftrConfig(weights=str(tmp_path), match_threshold=0.0, merge=1.0).load()(
+        photos(0, 8), [(0, 1)]
+    )
+    (whole,) = matcher(photos(0, 8), [(0, 1)])
+    assert abs(len(found) - len(whole)) < 0.2 * len(whole)
 
 
 def test_absent_weights_are_named_with_the_command_that_gets_them(

@@ -4,8 +4,10 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +16,7 @@ import huggingface_hub
 import pytest
 
 from photoreal.core import MissingWeightsError
-from photoreal.models.weights import WEIGHTS, HubFiles, PackageFile, Weights, find, get, locate, sources
+from photoreal.models.weights import WEIGHTS, HubFiles, PackageFile, Weights, expected, find, get, locate, sources
 
 GOOD = hashlib.sha256(b"good").hexdigest()
 PACKAGED = Weights("a toy", PackageFile("toy_package", "1.2", "inside/a.ckpt"), GOOD, "none")
@@ -98,7 +100,7 @@ def test_the_user_s_own_folder_comes_first(member: Path, monkeypatch: pytest.Mon
     (own / "a.ckpt").write_bytes(b"good")
     assert locate("toy") == own / "a.ckpt"
     (own / "a.ckpt").write_bytes(b"bad")
-    with pytest.raises(MissingWeightsError, match="has sha256"):
+    with pytest.raises(MissingWeightsError, match=r"has sha256 .* as expected; replace or remove it"):
         locate("toy")
 
 
@@ -187,6 +189,56 @@ def test_a_hub_that_cannot_be_reached_is_one_line_and_no_wait(tmp_path: Path, *,
     assert ("HF_HUB_OFFLINE is set" if offline else "127.0.0.1:9 does not answer") in done.stdout
     assert len((done.stdout + done.stderr).splitlines()) == 1
     assert time.perf_counter() - started < 30
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"not HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\nxxx"]
+)
+def test_a_hub_that_answers_badly_is_one_line(tmp_path: Path, answer: bytes) -> None:
+    """A server that says this to whoever asks, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_hang_up, args=(server, answer), daemon=True).start()
+        environment = {
+            "PATH": "",
+            "HF_HOME": str(tmp_path),
+            "HF_ENDPOINT": f"http://127.0.0.1:{server.getsockname()[1]}",
+            "NO_PROXY": "127.0.0.1",
+        }
+        words = [
+            sys.executable,
+            "-c",
+            "from photoreal.cli.main import main; main()",
+            "weights",
+            "get",
+            "efficientloftr",
+        ]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "which cannot be had from here" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def _hang_up(server: socket.socket, answer: bytes) -> None:
+    while True:
+        try:
+            caller, _ = server.accept()
+        except OSError:
+            return
+        with caller:
+            caller.recv(4096)
+            caller.sendall(answer)
+
+
+def test_a_file_of_the_hub_in_one_s_own_folder_has_no_known_checksum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOREAL_WEIGHTS", str(tmp_path))
+    (tmp_path / "far").mkdir()
+    for name in ("model.safetensors", "config.json"):
+        (tmp_path / "far" / name).write_bytes(b"anything")
+    assert expected("far") is None
+    assert locate("far") == tmp_path / "far" / "model.safetensors"
+    assert expected("toy") is not None
 
 
 @pytest.mark.parametrize("name", sorted(WEIGHTS))

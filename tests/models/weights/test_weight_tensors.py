@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from photoreal.core import FormatError
-from photoreal.models.weights import load_strictly, read_state
+from photoreal.models.weights import count_tensors, load_strictly, read_state
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.tensor([0.5, -1.0])}
 
@@ -96,3 +96,37 @@ def test_tensors_that_do_not_fit_are_refused(state: dict[str, torch.Tensor], wor
     with pytest.raises(FormatError, match=f"the weights of toy do not fit the network: {words}"):
         load_strictly(network, state, "the weights of toy")
     torch.testing.assert_close(network.weight.detach(), before)
+
+
+def test_damaged_files_of_the_old_format_are_refused_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "old.pt"
+    torch.save(STATE, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    generator = torch.Generator().manual_seed(0)
+    read = 0
+    for _ in range(400):
+        place, value, length = (int(torch.randint(0, high, (1,), generator=generator)) for high in (len(whole), 256, 9))
+        damaged = whole[:place] if length == 0 else whole[:place] + bytes([value] * length) + whole[place + length :]
+        path.write_bytes(damaged)
+        try:
+            read_state(path)
+            read += 1
+        except FormatError as error:
+            assert "\n" not in str(error)  # noqa: PT017 - some are read: their numbers are damaged, not their form
+    assert read < 300
+
+
+@pytest.mark.parametrize("bare", [torch.zeros(2, device="meta"), torch.eye(3).to_sparse()])
+def test_tensors_without_plain_numbers_are_refused(tmp_path: Path, bare: torch.Tensor) -> None:
+    torch.save(STATE | {"odd": bare}, tmp_path / "a.pt")
+    with pytest.raises(FormatError, match=r"must hold plain numbers, and its 'odd'|nothing of it was run"):
+        read_state(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pt"])
+def test_tensors_are_counted(tmp_path: Path, name: str) -> None:
+    (safetensors.torch.save_file if name.endswith("safetensors") else torch.save)(STATE, tmp_path / name)
+    assert count_tensors(tmp_path / name) == 2
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1])
+    with pytest.raises(FormatError, match="damaged"):
+        count_tensors(tmp_path / name)

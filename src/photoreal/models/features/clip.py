@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from photoreal.core import FormatError
-from photoreal.models.features.checkpoints import Checkpoint, built, open_checkpoint
+from photoreal.models.checkpoints import Checkpoint, built, open_checkpoint
 from photoreal.models.features.patches import resized
 from photoreal.models.weights import load_strictly, read_state
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from photoreal.core import FormatError
-from photoreal.models.features.checkpoints import Checkpoint, built, open_checkpoint
+from photoreal.models.checkpoints import Checkpoint, built, open_checkpoint
 from photoreal.models.features.patches import PatchConfig, PatchFeatures
 from photoreal.models.weights import load_strictly, read_state
 

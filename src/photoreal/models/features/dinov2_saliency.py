@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from photoreal.core import FormatError
-from photoreal.models.features.checkpoints import built
+from photoreal.models.checkpoints import built
 from photoreal.models.features.dino import own_names
 from photoreal.models.features.patches import PatchConfig, PatchFeatures
 from photoreal.models.weights import load_strictly, locate

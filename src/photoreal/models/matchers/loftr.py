@@ -1,10 +1,8 @@
 """Efficient LoFTR (Wang et al. 2024): matches without features, for surfaces that have few distinct places."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -12,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photoreal.core import FormatError, Matches, Photos
+from photoreal.models.checkpoints import Checkpoint, built, open_checkpoint
 from photoreal.models.matchers.cells import match_cells
 from photoreal.models.matchers.features import lie_in
 from photoreal.models.matchers.snapping import Grid, empty_grid, snapped
 from photoreal.models.protocols import Matcher
-from photoreal.models.weights import WEIGHTS, load_strictly, locate, read_state
+from photoreal.models.weights import load_strictly, read_state
 
 if TYPE_CHECKING:
     from transformers import EfficientLoFTRForKeypointMatching
@@ -46,24 +45,29 @@ class EfficientLoftrConfig:
             MissingWeightsError: its weights are not on this machine.
             FormatError: they do not fit the network.
         """
-        path = locate(self.weights) if self.weights in WEIGHTS else Path(self.weights) / "model.safetensors"
-        network = _network(path.parent / "config.json")
-        load_strictly(network, read_state(path), "the weights of Efficient LoFTR")
-        place = torch.device(device)
-        nn.Module.to(network.requires_grad_(requires_grad=False).eval(), place)
+        checkpoint, place = open_checkpoint(self.weights), torch.device(device)
+        network = _network(checkpoint)
+        load_strictly(network, read_state(checkpoint.weights), "the weights of Efficient LoFTR")
+        nn.Module.to(network.requires_grad_(requires_grad=False).eval(), place, torch.float32)
         return _LoftrMatcher(network, self, place)
 
 
-def _network(config: Path) -> "EfficientLoFTRForKeypointMatching":
+def _network(checkpoint: Checkpoint) -> "EfficientLoFTRForKeypointMatching":
+    """Without weights.
+
+    Raises:
+        FormatError: the configuration is of another kind of network.
+    """
     from transformers import EfficientLoFTRConfig, EfficientLoFTRForKeypointMatching
 
-    try:
-        fields = json.loads(config.read_text(encoding="utf-8"))
-        return EfficientLoFTRForKeypointMatching(EfficientLoFTRConfig.from_dict(fields))
-    except OSError as error:
-        raise FormatError(f"cannot read {config}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise FormatError(f"{config} is not a configuration of Efficient LoFTR: {error}") from error
+    where = checkpoint.config_file
+    if checkpoint.architecture != "efficientloftr":
+        raise FormatError(f"{where} is of a network '{checkpoint.architecture}', not efficientloftr")
+    network: Any = built(EfficientLoFTRForKeypointMatching, EfficientLoFTRConfig, checkpoint.config, where)
+    # Its frequencies are in no checkpoint: they follow from the configuration, once off the device "meta".
+    rotary = network.efficientloftr.rotary_emb
+    network.efficientloftr.rotary_emb = type(rotary)(network.config)
+    return network
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ running anything that they ask for; only `get` ever downloads."""
 
 from photoreal.models.weights.catalogue import WEIGHTS, HubFiles, PackageFile, Weights
 from photoreal.models.weights.pickled import Array, read_arrays
-from photoreal.models.weights.sources import FOLDER_VARIABLE, command, find, get, locate, sha256
-from photoreal.models.weights.tensors import load_strictly, read_state
+from photoreal.models.weights.sources import FOLDER_VARIABLE, command, expected, find, get, locate, sha256
+from photoreal.models.weights.tensors import count_tensors, load_strictly, read_state
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -14,6 +14,8 @@ __all__ = [
     "PackageFile",
     "Weights",
     "command",
+    "count_tensors",
+    "expected",
     "find",
     "get",
     "load_strictly",

@@ -45,7 +45,7 @@ class Weights:
     """What the network does."""
     source: PackageFile | HubFiles
     sha256: str | None
-    """Of the first file; None where it is not known beforehand, and then the hub's own is held against it."""
+    """Of the first file; None where it is not known beforehand, and then that under which the hub's cache keeps it."""
     licence: str
     """Under which terms, and whose, as far as it is known."""
 
@@ -121,7 +121,7 @@ WEIGHTS: Mapping[str, Weights] = MappingProxyType(
         ),
         "clip-b32": Weights(
             role="one vector for an image (CLIP ViT-B/32)",
-            source=HubFiles("openai/clip-vit-base-patch32"),
+            source=HubFiles("openai/clip-vit-base-patch32", ("pytorch_model.bin", "config.json")),
             sha256=None,
             licence="MIT",
         ),

@@ -5,6 +5,7 @@ the command that gets it.
 """
 
 import hashlib
+import http.client
 import importlib.metadata
 import importlib.util
 import os
@@ -43,18 +44,28 @@ def find(name: str) -> Path:
 
 
 def locate(name: str) -> Path:
-    """The file that `find` finds, whose content is the expected one.
+    """The file that `find` finds, whose content is the expected one as far as a checksum is known (`expected`).
 
     Raises:
         MissingWeightsError: it is not on this machine, or is not what it should be.
     """
     path = find(name)
-    expected = WEIGHTS[name].sha256 or _hub_sha256(path)
-    if expected is not None and (found := sha256(path)) != expected:
-        raise MissingWeightsError(
-            f"{path} has sha256 {found[:12]}..., not {expected[:12]}... as expected; run: {command(name)} --again"
-        )
+    wanted = expected(name)
+    if wanted is not None and (found := sha256(path)) != wanted:
+        own = path == _own_copy(name, WEIGHTS[name])
+        remedy = "replace or remove it" if own else f"run: {command(name)} --again"
+        raise MissingWeightsError(f"{path} has sha256 {found[:12]}..., not {wanted[:12]}... as expected; {remedy}")
     return path
+
+
+def expected(name: str) -> str | None:
+    """The checksum that the file of the weights called `name` must have: ours, or the one under which the hub's cache
+    keeps a large file. None where there is neither, as for a file of the hub in a folder of one's own.
+
+    Raises:
+        MissingWeightsError: it is not on this machine.
+    """
+    return WEIGHTS[name].sha256 or _hub_sha256(find(name))
 
 
 def sha256(path: Path) -> str:
@@ -170,7 +181,7 @@ def _download(name: str, source: HubFiles, *, again: bool) -> None:
         raise MissingWeightsError(
             f"{name} is {source}, for which you must ask on its page; then log in with: hf auth login"
         ) from error
-    except (huggingface_hub.errors.HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:
         raise MissingWeightsError(
             f"{name} is {source}, which cannot be had from here ({_first_line(error)}); get it elsewhere and "
             + _by_hand(name, source)
@@ -191,6 +202,8 @@ def _knock(address: str) -> None:
         pass  # an answer
     except urllib.error.URLError as error:
         raise OSError(f"{address} does not answer: {error.reason}") from error
+    except http.client.HTTPException as error:
+        raise OSError(f"{address} does not answer as a hub does: {error}") from error
 
 
 def _by_hand(name: str, source: HubFiles) -> str:

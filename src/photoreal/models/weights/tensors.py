@@ -1,8 +1,12 @@
 """Named tensors out of checkpoint files, and into modules: all of them, or an error."""
 
 import pickle
-from collections.abc import Mapping
+import struct
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,25 +28,51 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
-        tree = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is odd is either read or refused
+            tree = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror}") from error
     except pickle.UnpicklingError as error:
         raise FormatError(f"{path} holds more than tensors, or is damaged; nothing of it was run") from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, ValueError, LookupError, AssertionError, TypeError, struct.error) as error:
         raise FormatError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
     for wrapper in _WRAPPERS:
         if isinstance(tree, Mapping) and isinstance(tree.get(wrapper), Mapping):
             tree = tree[wrapper]
     if not isinstance(tree, Mapping) or not all(isinstance(value, Tensor) for value in tree.values()):
         raise FormatError(f"{path} must hold tensors by name, and holds a {type(tree).__name__} of other things")
+    if bare := [name for name, tensor in tree.items() if not _is_plain(tensor)]:
+        raise FormatError(f"{path} must hold plain numbers, and its '{bare[0]}' has none of its own, or not plain ones")
     return {str(name): tensor for name, tensor in tree.items()}
 
 
+def _is_plain(tensor: Tensor) -> bool:
+    return not tensor.is_meta and not tensor.is_quantized and tensor.layout == torch.strided
+
+
+def count_tensors(path: Path) -> int:
+    """How many tensors a checkpoint holds; of a safetensors file only the list is read, and its length checked.
+
+    Raises:
+        FormatError: as `read_state`.
+    """
+    if path.suffix != ".safetensors":
+        return len(read_state(path))
+    with _opened(path) as file:
+        return len(file.keys())
+
+
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            yield file
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or 'there is no such file'}") from error
     except SafetensorError as error:

@@ -1,5 +1,5 @@
-"""Networks of the library transformers out of a folder: config.json says what to build, model.safetensors what is in
-it, and nothing that either names is fetched or run."""
+"""Networks of the library transformers out of a folder: config.json says what to build, model.safetensors or
+pytorch_model.bin what is in it, and nothing that either names is fetched or run."""
 
 import dataclasses
 import json
@@ -16,6 +16,7 @@ from photoreal.models.weights import WEIGHTS, HubFiles, locate
 
 CONFIG = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+_OLDER_FILE = "pytorch_model.bin"
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,18 @@ def open_checkpoint(source: str) -> Checkpoint:
 
 
 def _weights_of(source: str) -> Path:
-    if source in WEIGHTS:
+    if source in WEIGHTS and CONFIG in WEIGHTS[source].source.files:
         return locate(source)
     folder = Path(source).absolute()
     if not folder.is_dir():
         raise MissingWeightsError(
-            f"'{source}' is neither a folder with {CONFIG} and {WEIGHTS_FILE} nor one of the names {_names()}"
+            f"'{source}' is neither a folder with {CONFIG} and {WEIGHTS_FILE} or {_OLDER_FILE} nor one of the names "
+            + _names()
         )
-    if not (folder / WEIGHTS_FILE).is_file():
-        raise MissingWeightsError(f"{source} needs {folder / WEIGHTS_FILE}, which is not there")
-    return folder / WEIGHTS_FILE
+    for name in (WEIGHTS_FILE, _OLDER_FILE):
+        if (folder / name).is_file():
+            return folder / name
+    raise MissingWeightsError(f"{source} needs {folder / WEIGHTS_FILE}, which is not there")
 
 
 def _names() -> str:
@@ -96,8 +99,9 @@ def built(network: type[nn.Module], kind: type[Any], fields: Mapping[str, Any], 
     own = {field.name for field in dataclasses.fields(kind) if not field.name.startswith("_")} - general
     try:
         config = kind(**{name: value for name, value in fields.items() if name in own})
-        if not isinstance(config.patch_size, int) or not isinstance(config.image_size, int):
-            raise TypeError(f"patches of {config.patch_size} pixels in images of {config.image_size}")
+        for length in ("patch_size", "image_size"):
+            if not isinstance(pixels := getattr(config, length, 1), int):
+                raise TypeError(f"{length} is {pixels}")
         with torch.device("meta"):
             return network(config)
     except (StrictDataclassError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
