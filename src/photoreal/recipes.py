@@ -58,7 +58,8 @@ def reconstruct(
     check_options(config)
     source, out = source.resolve(), out.resolve()
     detect(source)  # a folder is not begun for nothing
-    given = [source_fingerprint(path, without=out) for path in (source, config.read.masks) if path is not None]
+    weights = config.vggt.weights if config.geometry == "vggt" else None
+    given = [source_fingerprint(path, without=out) for path in (source, config.read.masks, weights) if path is not None]
     found = (config.geometry, config.matcher, config.sfm, config.vggt)
     solved = fingerprint("solve", given, config.read, config.video, *found)
     with claim(out, str(source), policy=policy) as former:

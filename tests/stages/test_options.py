@@ -8,7 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from photoreal.align import NetworkConfig
 from photoreal.core import CaptureError, PhotorealError
+from photoreal.models import EfficientLoftrConfig, XFeatConfig
 from photoreal.splat import FitConfig
 from photoreal.stages import PRESETS, Preset, ReconstructConfig, check_options, preset, split
 
@@ -40,6 +42,15 @@ def test_better_presets_do_more() -> None:
         ({"fit": {"coarse": ((0.5, float("inf")),)}}, "--fit.coarse is inf; it must be a finite number"),
         ({"film": {"side": 1}}, "--film.side is 1; it must be at least 16"),
         ({"fit": {"smoothing": True, "opacity_degree": 1}}, "--fit.smoothing needs opacity that is the same from all"),
+        ({"vggt": {"side": 10}}, "--vggt.side is 10; it must be at least 56"),
+        (
+            {"sfm": {"networks": NetworkConfig(loftr=EfficientLoftrConfig(merge=0.0))}},
+            r"--sfm\.networks\.loftr\.merge is 0\.0; it must be at least 0\.1",
+        ),
+        (
+            {"sfm": {"networks": NetworkConfig(xfeat=XFeatConfig(max_features=-5))}},
+            r"--sfm\.networks\.xfeat\.max-features is -5; it must be at least 50",
+        ),
         ({"sfm": {"threads": 0}}, "--sfm.threads is 0; it must be at least 1"),
     ],
 )

@@ -10,8 +10,9 @@ from captures import Program, heard, save_photos, write_posed
 from photoreal.core import project, unproject
 from photoreal.io import read_capture, read_depths
 from photoreal.metrics import rotation_errors
+from photoreal.models import VggtConfig
 from photoreal.recipes import reconstruct
-from photoreal.stages import preset
+from photoreal.stages import ReconstructConfig, preset
 from photoreal.stages import solve as solving
 from photoreal.synth import ToyGeometry, ToyScene, toy_scene
 
@@ -55,6 +56,37 @@ def test_the_folder_holds_cameras_depths_and_points_of_the_model(
     _, again = heard(reconstruct(write_posed(tmp_path / "posed"), out, config, until="solve", policy="overwrite"))
     assert again.stages[0].notes[0] == "--geometry vggt is not used: the dataset brings its cameras"
     assert not (out / "depths.safetensors").exists()
+
+
+def test_a_matcher_that_nobody_asks_is_told_so(
+    photos: Path, tmp_path: Path, truth: ToyScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(solving, "geometry_model", lambda config: ToyGeometry(truth))
+    config = dataclasses.replace(preset("draft"), geometry="vggt", matcher="xfeat")
+    _, record = heard(reconstruct(photos, tmp_path / "out", config, until="solve"))
+    assert "--matcher xfeat is not used: vggt matches nothing" in record.stages[0].notes
+    posed = dataclasses.replace(config, geometry="sfm")
+    _, record = heard(reconstruct(write_posed(tmp_path / "posed"), tmp_path / "other", posed, until="solve"))
+    assert record.stages[0].notes[0] == "--matcher xfeat is not used: the dataset brings its cameras"
+
+
+def test_weights_that_were_replaced_make_the_cameras_anew(
+    photos: Path, tmp_path: Path, truth: ToyScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def model(config: ReconstructConfig) -> ToyGeometry:
+        made.append(1)
+        return ToyGeometry(truth)
+
+    monkeypatch.setattr(solving, "geometry_model", model)
+    weights = tmp_path / "own.safetensors"
+    config = dataclasses.replace(preset("draft"), geometry="vggt", vggt=VggtConfig(weights=weights))
+    for content, count in ((b"one", 1), (b"one", 1), (b"another", 2)):
+        if not weights.exists() or weights.read_bytes() != content:
+            weights.write_bytes(content)
+        heard(reconstruct(photos, tmp_path / "out", config, until="solve", policy="resume" if made else "new"))
+        assert len(made) == count
 
 
 def test_without_weights_the_program_says_how_to_get_them(photos: Path, tmp_path: Path, program: Program) -> None:

@@ -41,7 +41,7 @@ def up_direction(cam_from_world: Float[Tensor, "V 4 4"]) -> Float[Tensor, " 3"]:
     for _ in range(20):
         weights = 1 / ((rights @ up).abs() + 0.05)
         scatter = (weights[:, None] * rights).T @ rights / weights.sum()
-        system = scatter + _TRUST_IN_MEAN_UP * torch.eye(3, dtype=scatter.dtype)
+        system = scatter + _TRUST_IN_MEAN_UP * torch.eye(3).to(scatter)
         up = torch.nn.functional.normalize(torch.linalg.solve(system, mean_up), dim=0)
     return up
 

@@ -1,6 +1,8 @@
 """A geometry model's world, turned upright, and points of its depths."""
 
 import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
 
 from photoreal.align.orient import oriented_from_world
 from photoreal.core import (
@@ -46,9 +48,9 @@ def settled(geometry: Geometry, *, points: int, seed: int = 0) -> tuple[Geometry
 def _drawn(geometry: Geometry, count: int, seed: int) -> Points:
     depths, photos = geometry.depths, geometry.capture.photos
     cameras = geometry.capture.cameras.resized(depths.size)
-    area = torch.nn.functional.interpolate
-    colours = area(photos.images.float(), size=depths.size, mode="area").round().to(torch.uint8)
-    covered = area(photos.masks[:, None].float(), size=depths.size, mode="area")[:, 0] == 1
+    # One by one: as floats, all photos would take four times their memory.
+    colours = torch.stack([_shrunk(image, depths.size).round().to(torch.uint8) for image in photos.images])
+    covered = torch.stack([_shrunk(mask[None], depths.size)[0] == 1 for mask in photos.masks])
     known = depths.known & covered
     if not bool(known.any()):
         return Points(torch.empty(0, 3), torch.empty(0, 3, dtype=torch.uint8), torch.empty(0))
@@ -57,3 +59,7 @@ def _drawn(geometry: Geometry, count: int, seed: int) -> Points:
     chosen = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:count]]
     positions = unproject(cameras, torch.where(known, depths.depth, torch.ones(()))).reshape(-1, 3)[chosen]
     return Points(positions, colours.permute(0, 2, 3, 1).reshape(-1, 3)[chosen], depths.confidence.flatten()[chosen])
+
+
+def _shrunk(image: Shaped[Tensor, "C H W"], size: tuple[int, int]) -> Float[Tensor, "C h w"]:
+    return torch.nn.functional.interpolate(image[None].float(), size=size, mode="area")[0]

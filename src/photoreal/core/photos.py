@@ -83,6 +83,7 @@ def photo_sizes(photos: Photos) -> Int64[Tensor, "V 2"]:
     for lens in lenses:
         rows = photos.lens_ids == lens
         filled = photos.masks[rows].any(0) | photos.images[rows].amax((0, 1)).bool()
+        rows = rows.cpu()
         reach = [_last(filled.any(1)), _last(filled.any(0))]
         sizes[rows] = torch.tensor([reach[k] or int(canvas[k]) for k in range(2)])
     return sizes

@@ -1,6 +1,7 @@
 """The networks, one file or folder each behind a typed callable, and in `weights` the one door to what they have
 learned: nothing here downloads unasked, and what is read is checked before it is opened."""
 
+from photoreal.models.devices import Device, device_named, no_room
 from photoreal.models.features.clip import ClipConfig, ClipEncoder
 from photoreal.models.features.dino import DinoConfig
 from photoreal.models.features.dinov2_saliency import Dinov2SaliencyConfig
@@ -18,6 +19,7 @@ __all__ = [
     "AlikedConfig",
     "ClipConfig",
     "ClipEncoder",
+    "Device",
     "DinoConfig",
     "Dinov2SaliencyConfig",
     "EfficientLoftrConfig",
@@ -35,5 +37,7 @@ __all__ = [
     "VggtConfig",
     "VggtPrediction",
     "XFeatConfig",
+    "device_named",
     "matching_descriptors",
+    "no_room",
 ]

@@ -3,11 +3,9 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 
-import torch
-
 from photoreal.align import solve
 from photoreal.core import Geometry, Photos, Step
-from photoreal.models import GeometryModel
+from photoreal.models import GeometryModel, device_named
 from photoreal.splat import FitStep, config_for, fit
 from photoreal.stages.config import ReconstructConfig
 from photoreal.stages.depths import splat_depths
@@ -18,12 +16,13 @@ def geometry_model(config: ReconstructConfig) -> GeometryModel:
 
     Raises:
         MissingWeightsError: its weights are not on this machine.
+        MissingDependencyError: it is to run on a GPU, and there is none.
     """
     match config.geometry:
         case "sfm":
             return SfmGeometry(config)
         case "vggt":
-            return config.vggt.load("cuda" if torch.cuda.is_available() else "cpu")
+            return config.vggt.load(device_named(config.vggt.device))
 
 
 @dataclass(frozen=True)

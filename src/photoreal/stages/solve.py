@@ -106,7 +106,7 @@ def _keep_geometry(
     geometry = yield from told("solve", model(reading.photos))
     geometry, points = settled(geometry, points=_POINTS, seed=config.seed)
     write_capture(folder, geometry.capture, points, _NO_TRACKS)
-    known = geometry.depths.known
+    known, named = geometry.depths.known, config.matcher != "auto"
     write_depths(folder, geometry.depths.map(lambda values: torch.where(known, values, torch.zeros(()))))
     gps, notes = gps_figures(geometry.capture, reading.places)
     return Outcome(
@@ -118,7 +118,11 @@ def _keep_geometry(
             "depth_confidence": float(geometry.depths.confidence[known].median()),
             **gps,
         },
-        notes=(f"depth of {geometry.gauge.replace('_', '-')} gauge is in {DEPTH_FILE}", *notes),
+        notes=(
+            f"depth of {geometry.gauge.replace('_', '-')} gauge is in {DEPTH_FILE}",
+            *((f"--matcher {config.matcher} is not used: {config.geometry} matches nothing",) if named else ()),
+            *notes,
+        ),
         record={"photos": list(geometry.capture.photos.names), "left_out": _left_out(reading.skipped)},
     )
 
@@ -147,9 +151,9 @@ def _keep_posed(
     folder: Path, reading: PosedReading, kind: SourceKind, config: ReconstructConfig
 ) -> Generator[Progress, None, Outcome]:
     points, tracks = reading.points, _NO_TRACKS
-    notes: tuple[str, ...] = ()
-    if config.geometry != "sfm":
-        notes = (f"--geometry {config.geometry} is not used: the dataset brings its cameras",)
+    unused = [f"--geometry {config.geometry}"] if config.geometry != "sfm" else []
+    unused += [f"--matcher {config.matcher}"] if config.matcher != "auto" else []
+    notes = tuple(f"{option} is not used: the dataset brings its cameras" for option in unused)
     if len(points) < ENOUGH_POINTS and config.sfm.triangulate:
         with _working_files():
             found, sightings = yield from told("solve", triangulate(reading.capture, config.sfm))

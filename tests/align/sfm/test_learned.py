@@ -13,11 +13,19 @@ from oracle import Oracle
 from photoreal.align import FeatureConfig, SfmConfig, solve
 from photoreal.align.sfm import solve as solving
 from photoreal.align.sfm.background import quiet_colmap
-from photoreal.align.sfm.learned import _places, add_matches
+from photoreal.align.sfm.learned import NetworkConfig, _places, add_matches, load_matcher
 from photoreal.align.sfm.matching import MatchConfig
 from photoreal.align.sfm.project import Project
 from photoreal.align.sfm.solve import survey_of
-from photoreal.core import AlignmentError, Matches, MissingWeightsError, Photos, drained
+from photoreal.core import (
+    AlignmentError,
+    Matches,
+    MissingDependencyError,
+    MissingWeightsError,
+    PhotorealError,
+    Photos,
+    drained,
+)
 from photoreal.metrics import rotation_errors
 from photoreal.synth import ToyScene, toy_scene
 
@@ -187,6 +195,27 @@ def test_auto_does_without_weights_and_says_so(room: ToyScene, monkeypatch: pyte
         drained(solve(photos, BLIND))
     with pytest.raises(MissingWeightsError, match="aliked-n16 is not here"):
         drained(solve(photos, FAST, matcher="aliked"))
+
+
+def test_a_gpu_without_room_for_networks_costs_no_cameras(room: ToyScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(photos: Photos, pairs: Sequence[tuple[int, int]]) -> Iterator[Matches]:
+        yield matches()
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(solving, "load_matcher", lambda name, config: full)
+    monkeypatch.setattr(solving, "_FEW_SIGHTINGS", 10_000)
+    photos = room.capture.photos
+    found = drained(solve(photos, FAST))
+    assert len(found.capture) == 5
+    assert "too little memory for matching photos; --sfm.networks.device cpu" in found.notes[0]
+    with pytest.raises(PhotorealError, match="too little memory for matching photos"):
+        drained(solve(photos, FAST, matcher="xfeat"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_networks_on_a_gpu_that_is_not_there_are_refused() -> None:
+    with pytest.raises(MissingDependencyError, match="there is no CUDA device for networks"):
+        load_matcher("xfeat", NetworkConfig(device="cuda"))
 
 
 def test_sift_alone_asks_no_network(room: ToyScene, monkeypatch: pytest.MonkeyPatch) -> None:

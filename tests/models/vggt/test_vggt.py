@@ -167,7 +167,7 @@ def test_known_lenses_are_what_the_cameras_have_and_bring_depth_right(options: d
     [
         (torch.eye(3).repeat(3, 1, 1), "3 intrinsics for 9 photos"),
         (torch.zeros(VIEWS, 3, 3), "the least focal length given is 0.0 pixels"),
-        (torch.full((VIEWS, 3, 3), torch.nan), "the least focal length given is nan pixels"),
+        (torch.full((VIEWS, 3, 3), torch.nan), "some of the intrinsics given are no finite numbers"),
     ],
 )
 def test_intrinsics_of_no_lens_are_refused(intrinsics: Tensor, complaint: str) -> None:
@@ -191,6 +191,23 @@ def test_a_camera_that_is_not_finite_is_an_error_and_such_depth_is_unknown(monke
     monkeypatch.setattr(Knowing, "predict", mad)
     with pytest.raises(AlignmentError, match="2 of 9 photos a camera that is not finite"):
         heard(knowing(photos_of()))
+
+
+def test_a_gpu_without_room_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Knowing, images: Tensor) -> Generator[Step, None, RawPrediction]:
+        yield Step("looking", 0, len(images))
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 GiB\nand so on")
+
+    monkeypatch.setattr(Knowing, "predict", full)
+    with pytest.raises(PhotorealError, match=r"too little memory for 9 photos of 112x84 pixels at once; lower --vggt"):
+        heard(model()[0](photos_of()))
+
+
+def test_a_depth_of_nothing_is_unknown() -> None:
+    knowing, network = model()
+    network.gain.fill_(0.0)
+    _, geometry = heard(knowing(photos_of()))
+    assert not bool(geometry.depths.known.any())
 
 
 def test_no_photo_is_told_so() -> None:

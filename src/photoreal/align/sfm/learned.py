@@ -15,11 +15,11 @@ from photoreal.align.sfm.matching import MatchGraph, read_graph, verification_op
 from photoreal.align.sfm.pairs import Pair
 from photoreal.align.sfm.project import Project, copied
 from photoreal.core import Matches, Photos
-from photoreal.models import AlikedConfig, EfficientLoftrConfig, Matcher, XFeatConfig
+from photoreal.models import AlikedConfig, Device, EfficientLoftrConfig, Matcher, XFeatConfig, device_named, no_room
 
 MatcherName = Literal["auto", "sift", "xfeat", "aliked", "loftr"]
 """sift: SIFT alone; xfeat, aliked, loftr: its matches and those of a network; auto: SIFT, and xfeat's where SIFT
-leaves photos out or finds little, then aliked's where most still are."""
+leaves photos out or most photos see fewer than 100 points, then aliked's where a fifth still is out or that holds."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,19 @@ class NetworkConfig:
     """The sure one."""
     loftr: EfficientLoftrConfig = field(default_factory=EfficientLoftrConfig)
     """The one without features; its weights come from a hub."""
+    device: Device = "auto"
+    """Where they run; auto takes a GPU where there is one."""
 
 
 def load_matcher(name: Literal["xfeat", "aliked", "loftr"], config: NetworkConfig) -> Matcher:
-    """The network called so, on the GPU if there is one.
+    """The network called so.
 
     Raises:
         MissingWeightsError: its weights are not on this machine.
+        MissingDependencyError: it is to run on a GPU, and there is none.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return {"xfeat": config.xfeat, "aliked": config.aliked, "loftr": config.loftr}[name].load(device)
+    network = {"xfeat": config.xfeat, "aliked": config.aliked, "loftr": config.loftr}[name]
+    return network.load(device_named(config.device))
 
 
 def add_matches(
@@ -50,11 +53,17 @@ def add_matches(
     """Yield the number of pairs done; return a project that has the matcher's matches besides this one's, verified.
 
     A place that the matcher names in several pairs of a photo is one feature of it.
+
+    Raises:
+        PhotorealError: the GPU has too little memory for the matcher.
     """
     found: list[Matches] = []
-    for matches in matcher(photos, pairs):
-        found.append(matches.to("cpu"))
-        yield len(found)
+    try:
+        for matches in matcher(photos, pairs):
+            found.append(matches.to("cpu"))
+            yield len(found)
+    except torch.OutOfMemoryError as error:
+        raise no_room("matching photos", "--sfm.networks.device cpu runs networks on the processor") from error
     places, rows = _places(len(photos), pairs, found)
     new = copied(project, photos, _unused(project), sharing="lens")
     with pycolmap.Database.open(str(project.database)) as old, pycolmap.Database.open(str(new.database)) as database:

@@ -22,7 +22,7 @@ from photoreal.align.sfm.nouns import nouns_from_reconstruction, parallax
 from photoreal.align.sfm.pairs import choose_pairs, pairs_for_network
 from photoreal.align.sfm.project import CameraSharing, Project, regrouped
 from photoreal.align.sfm.refine import LensFreedom, refine
-from photoreal.core import AlignmentError, Capture, MissingWeightsError, Photos, Points, Step, Tracks
+from photoreal.core import AlignmentError, Capture, PhotorealError, Photos, Points, Step, Tracks
 from photoreal.models import Matcher
 
 _LINKING_INLIERS = 25
@@ -201,14 +201,14 @@ def _with_network(
     photos: Photos, best: _Attempt, config: SfmConfig, name: Literal["xfeat", "aliked"]
 ) -> Generator[Step, None, _Attempt]:
     """What comes of a network's matches as well, if it places more photos or sees more of the scene."""
-    try:
-        network = load_matcher(name, config.networks)
-    except MissingWeightsError as error:
-        return replace(best, notes=(*best.notes, f"learned matches might place more photos: {error}"))
     index = {number: row for row, number in enumerate(best.survey.project.image_ids)}
     thin = _reach(best.model)[1] < _FEW_SIGHTINGS
     placed = None if best.model is None or thin else [index[number] for number in best.model.placed]
-    survey = yield from _joined(photos, best.survey, (network, _NAMES[name]), placed, config)
+    try:
+        network = load_matcher(name, config.networks)
+        survey = yield from _joined(photos, best.survey, (network, _NAMES[name]), placed, config)
+    except PhotorealError as error:
+        return replace(best, notes=(*best.notes, f"learned matches might place more photos: {error}"))
     model = yield from _map(survey, MappingConfig(config.threads, config.seed))
     if _reach(model) <= _reach(best.model):
         return best

@@ -22,6 +22,7 @@ from photoreal.core import (
     Step,
     photo_sizes,
 )
+from photoreal.models.devices import Device, no_room
 from photoreal.models.vggt.geometry.framing import Frame, cameras_over_canvas, frame, framed, over_canvas
 from photoreal.models.vggt.geometry.known_lens import with_known_lenses
 from photoreal.models.vggt.geometry.prediction import VggtPrediction, without_features
@@ -56,12 +57,14 @@ class VggtConfig:
     estimated as 0.85 GiB and 0.07 GiB more for each of them."""
     overlap: int = 4
     """How many photos a window shares with the next, by which they are joined."""
+    device: Device = "auto"
+    """Where it runs in a reconstruction; auto takes a GPU where there is one."""
 
     def load(self, device: torch.device | str = "cpu") -> "Vggt":
         """The frozen network in float32.
 
         Raises:
-            PhotorealError: an option is out of its range.
+            PhotorealError: an option is out of its range, or the GPU has too little memory.
             MissingWeightsError: the weights are not on this machine.
             FormatError: their file is damaged, or of another network.
         """
@@ -74,7 +77,11 @@ class VggtConfig:
             network = _network(_shape())
         load_strictly(network, read_state(path), f"the weights in {path}")
         assert not any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers()))
-        network.requires_grad_(requires_grad=False).eval().to(device=device, dtype=torch.float32)
+        network.requires_grad_(requires_grad=False).eval()
+        try:
+            network.to(device=device, dtype=torch.float32)
+        except torch.OutOfMemoryError as error:
+            raise no_room("VGGT's 4.7 GiB of weights", "--vggt.device cpu runs it on the processor") from error
         name = "real: VGGT-1B" if self.weights is None else f"real: VGGT of {path.name}"
         return Vggt(network, self, name, torch.device(device))
 
@@ -98,7 +105,7 @@ class Vggt:
 
         Raises:
             AlignmentError: there is no photo, or what the network says is no geometry.
-            PhotorealError: the memory allows fewer photos at once than windows share.
+            PhotorealError: the memory allows fewer photos at once than windows share, or does not suffice.
         """
         said = yield from _predicted(self, photos, without_features)
         return Geometry(Capture(photos, said.cameras), said.depths, "scale_invariant", self.name)
@@ -165,8 +172,10 @@ def _check(config: VggtConfig) -> None:
 def _check_intrinsics(intrinsics: Float[Tensor, "N 3 3"], count: int) -> None:
     if len(intrinsics) != count:
         raise CaptureError(f"there are {len(intrinsics)} intrinsics for {count} photos; give one for each")
+    if not bool(intrinsics.isfinite().all()):
+        raise CaptureError("some of the intrinsics given are no finite numbers")
     focal = torch.diagonal(intrinsics, dim1=1, dim2=2)[:, :2]
-    if not bool(intrinsics.isfinite().all() & (focal > 0).all()):
+    if not bool((focal > 0).all()):
         raise CaptureError(f"the least focal length given is {float(focal.min())} pixels; all must be positive numbers")
 
 
@@ -211,7 +220,11 @@ def _window(
     chosen, patch = photos.take(rows), model.network.patch
     within = frame(sizes[list(rows)], photos.size, network_size(photos.size, model.config.side, patch), patch)
     images, shown = framed(chosen, within)
-    raw = yield from model.network.predict(images.to(model.device))
+    try:
+        raw = yield from model.network.predict(images.to(model.device))
+    except torch.OutOfMemoryError as error:
+        what = f"{len(rows)} photos of {within.size[1]}x{within.size[0]} pixels at once"
+        raise no_room(what, "lower --vggt.photos-at-once, --vggt.memory-gib or --vggt.side") from error
     return kept(_ours(raw.to(photos.images.device), shown, within))
 
 
@@ -223,7 +236,7 @@ def _ours(raw: RawPrediction, shown: Bool[Tensor, "V h w"], within: Frame) -> Vg
             f"VGGT gave {astray} of {len(shown)} photos a camera that is not finite; are its weights whole?"
         )
     cameras = cameras_over_canvas(cameras_from_encoding(raw.pose_encoding, within.size), within)
-    sane, point_sane = raw.depth.isfinite() & shown, raw.points.isfinite().all(-1) & shown
+    sane, point_sane = raw.depth.isfinite() & (raw.depth > 0) & shown, raw.points.isfinite().all(-1) & shown
     depths = Depths(
         over_canvas(raw.depth.nan_to_num(0.0, 0.0, 0.0), within),
         over_canvas(_beyond_one(raw.depth_confidence) * sane, within),

@@ -7,8 +7,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-_PART = 1024
-"""Tokens whose wide intermediate values exist at one time."""
+_PART, _PART_OF_GPU = 1024, 16_384
+"""Tokens whose wide intermediate values exist at one time. On a GPU each part brings all weights to half precision
+anew, so there are fewer and larger ones."""
 
 
 class Scale(nn.Module):
@@ -72,14 +73,14 @@ class Block(nn.Module):
             turns: cosines and sines by which queries and keys are turned (`turns_of`).
         """
         heard = self._attend(x, turns)
-        for part in parts(x.shape[1], _PART):
+        for part in parts(x.shape[1], _part(x)):
             x[:, part] += self.ls1(self.attn.proj(heard[:, :, part].transpose(1, 2).flatten(2)))
             x[:, part] += self.ls2(self.mlp(self.norm2(x[:, part])))
 
     def _attend(self, x: Float[Tensor, "B N C"], turns: Float[Tensor, "2 N D"] | None) -> Float[Tensor, "B H N D"]:
         heads, count = self.attn.heads, x.shape[1]
         whole: list[Tensor] = []
-        for part in parts(count, _PART):
+        for part in parts(count, _part(x)):
             packed = self.attn.qkv(self.norm1(x[:, part])).unflatten(-1, (3, heads, -1))
             query, key, value = packed.permute(2, 0, 3, 1, 4)
             query, key = self.attn.q_norm(query), self.attn.k_norm(key)
@@ -90,6 +91,10 @@ class Block(nn.Module):
                 place[:, :, part] = what
         query, key, value = whole
         return functional.scaled_dot_product_attention(query, key, value)
+
+
+def _part(x: Tensor) -> int:
+    return _PART if x.device.type == "cpu" else _PART_OF_GPU
 
 
 def parts(count: int, size: int) -> Iterator[slice]:

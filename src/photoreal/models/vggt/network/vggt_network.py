@@ -76,7 +76,7 @@ class VggtNetwork(nn.Module):
 
 
 def _precisely(images: Tensor) -> torch.autocast:
-    """Float32, whatever the caller is at."""
+    """Float32, whatever the caller is at; cuDNN's convolutions round it to TF32, unless torch is told otherwise."""
     return torch.autocast(images.device.type, enabled=False)
 
 
