@@ -196,11 +196,10 @@ def test_features_are_found_once_and_let_go_after_their_last_pair() -> None:
     assert alive == [[0, 1], [0, 1, 2], [0, 2], [3]]
 
 
+@pytest.mark.parametrize("load", ["xfeat"], indirect=True)
 def test_features_are_those_of_the_library_moved_by_less_than_its_window(load: Load) -> None:
     """kornia's XFeat knows whole pixels only; its descriptors are the same."""
     detector = load().detector
-    if detector.channels != 64:
-        pytest.skip("ALIKED is the library's own")
     from kornia.feature import XFeat
 
     library = XFeat(top_k=4096, detection_threshold=0.05).eval()
