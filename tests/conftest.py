@@ -4,7 +4,7 @@ import os
 import signal
 
 # Before torch is loaded, as `photoreal.cli.launch` does: threads that wait sleep, and every run gives the same bits.
-for name, value in {"OMP_WAIT_POLICY": "PASSIVE", "MKL_DYNAMIC": "FALSE", "MKL_CBWR": "COMPATIBLE"}.items():
+for name, value in {"OMP_WAIT_POLICY": "PASSIVE", "MKL_DYNAMIC": "FALSE", "MKL_CBWR": "AUTO"}.items():
     os.environ.setdefault(name, value)
 
 # Tests that run in the background of a shell inherit an ignored SIGINT; those of Ctrl-C need the usual one.
