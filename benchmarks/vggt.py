@@ -24,17 +24,18 @@ SMALL = (126, 98)
 
 
 def vggt(*, quick: bool) -> list[Figure]:
-    """By photos of 518x392: seconds and memory beside the weights; and what keeping every layer would cost."""
+    """By photos of 392x518: seconds and memory beside the weights; and what keeping every layer would cost."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     counts, few, many = ((1, 2), 4, 12) if quick else ((1, 2, 4), 16, 48)
     size, small = ((140, 98), SMALL) if quick else (SIZE, SMALL)
     figures: list[Figure] = []
     for count in counts:
         found = _alone(device, size, (count,), "read")[0]
-        on = f"VGGT-1B, random weights, {count} photos of {size[1]}x{size[0]}, {device}"
-        figures.append(Figure(f"VGGT, {count} photos", found["seconds"], "s", "", on))
+        said = "1 photo" if count == 1 else f"{count} photos"
+        on = f"VGGT-1B, random weights, {said} of {size[1]}x{size[0]}, {device}"
+        figures.append(Figure(f"VGGT, {said}", found["seconds"], "s", "", on))
         figures.append(Figure("its speed, bare matrix products being 1", found["speed"], "", "", on))
-        figures.append(Figure(f"VGGT, {count} photos, memory beside weights", found["bytes"] / GIB, "GiB", "", on))
+        figures.append(Figure(f"VGGT, {said}, memory beside weights", found["bytes"] / GIB, "GiB", "", on))
         figures.append(Figure("the same, as estimated beforehand", memory_gib(count, size), "GiB", "", on))
     slopes = {kept: _slope(_alone(device, small, (few, many), kept), many - few) for kept in ("read", "all")}
     on = f"VGGT-1B, from {few} to {many} photos of {small[1]}x{small[0]}, {device}"
