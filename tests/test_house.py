@@ -21,7 +21,7 @@ ROOMS = [path for path in SOURCE.iterdir() if (path / "__init__.py").is_file()]
 MAX_LINES, MAX_BODY, MAX_PARAMETERS, MAX_MODULES = 400, 50, 6, 12
 NO_NAMES = {"utils", "util", "misc", "base", "helpers", "helper", "common"}
 # A numba kernel sees arrays and scalars only: what would be one value elsewhere is many parameters there.
-MANY_PARAMETERS = (SOURCE / "splat" / "kernels", SOURCE / "splat" / "fitting" / "kernels", SOURCE / "mesh" / "kernels")
+MANY_PARAMETERS = tuple(SOURCE / room / "kernels" for room in ("splat", "splat/fitting", "mesh", "align/dense"))
 READS_PICKLES = SOURCE / "models" / "weights"
 SPEAKS = (SOURCE / "cli",)
 IS_RICH = (SOURCE / "cli", SOURCE / "view")

@@ -1,6 +1,9 @@
 """Cameras from photographs: SIFT features and those of networks, verified matches, and structure from motion that tries
-again in other ways when it registers too little; the world it returns is upright, centred and of a usual size."""
+again in other ways when it registers too little; the world it returns is upright, centred and of a usual size. And
+depth of photos whose cameras are known, by comparing them."""
 
+from photoreal.align.dense.fusion import fused_points
+from photoreal.align.dense.patchmatch import DenseConfig, DenseGeometry, dense_geometry
 from photoreal.align.orient import oriented_from_world, up_direction
 from photoreal.align.scale import MetricScale, metric_scale
 from photoreal.align.settle import settled
@@ -14,6 +17,8 @@ from photoreal.align.sfm.triangulate import triangulate
 __all__ = [
     "DRAFT_SFM",
     "STANDARD_SFM",
+    "DenseConfig",
+    "DenseGeometry",
     "FeatureConfig",
     "LeftOut",
     "MatchConfig",
@@ -22,6 +27,8 @@ __all__ = [
     "NetworkConfig",
     "SfmConfig",
     "Solution",
+    "dense_geometry",
+    "fused_points",
     "metric_scale",
     "oriented_from_world",
     "settled",

@@ -1,0 +1,1 @@
+"""Numba kernels of multi-view stereo, in plain arrays."""
