@@ -21,17 +21,21 @@ ROOMS = [path for path in SOURCE.iterdir() if (path / "__init__.py").is_file()]
 MAX_LINES, MAX_BODY, MAX_PARAMETERS, MAX_MODULES = 400, 50, 6, 12
 NO_NAMES = {"utils", "util", "misc", "base", "helpers", "helper", "common"}
 # A numba kernel sees arrays and scalars only: what would be one value elsewhere is many parameters there.
-MANY_PARAMETERS = tuple(SOURCE / room / "kernels" for room in ("splat", "splat/fitting", "mesh", "align/dense"))
+MANY_PARAMETERS = tuple(
+    SOURCE / room / "kernels" for room in ("splat", "splat/fitting", "mesh", "align/dense", "synth/worlds")
+)
 READS_PICKLES = SOURCE / "models" / "weights"
 SPEAKS = (SOURCE / "cli",)
 IS_RICH = (SOURCE / "cli", SOURCE / "view")
 
 EXTRA_MODULES = {
     "DracoPy": "DracoPy",
+    "embreex": "embreex",
     "gsplat": "gsplat",
     "mitsuba": "mitsuba",
     "pillow-heif": "pillow_heif",
     "pyoidn": "pyoidn",
+    "scikit-image": "skimage",
     "usd-core": "pxr",
 }
 """What each package of an optional extra is imported as."""

@@ -1,0 +1,1 @@
+"""Numba kernels of the worlds, in plain arrays."""

@@ -1,0 +1,1 @@
+"""Kinds of worlds, and the things that stand in them."""
