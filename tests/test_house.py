@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -237,6 +238,11 @@ def test_every_re_exported_name_is_documented(path: Path) -> None:
         told |= documented_fields(body)
         wrong += [alias.name for alias in node.names if not told.get(alias.name, False)]
     assert not wrong, "neither docstring nor a string after it: " + ", ".join(wrong)
+
+
+def test_no_two_test_modules_share_a_name() -> None:
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert not [name for name, times in names.items() if times > 1], "pytest takes the second for the first"
 
 
 def test_the_list_of_optional_packages_is_whole() -> None:
